@@ -1,0 +1,1 @@
+"""Judges: what a clip shows, measured on its pixels alone."""
