@@ -1,0 +1,31 @@
+"""The procedural world that the starter weights are trained on and judged by (DESIGN section 4)."""
+
+from shared.toybox.sampling import sample_scene
+from shared.toybox.scenes import Actor, Scene, render_scene
+from shared.toybox.vocabulary import (
+    BACKGROUNDS,
+    CAMERAS,
+    COLORS,
+    HELD_OUT,
+    MATERIALS,
+    MOTIONS,
+    SHAPES,
+    TEXTURES,
+    is_held_out,
+)
+
+__all__ = [
+    "BACKGROUNDS",
+    "CAMERAS",
+    "COLORS",
+    "HELD_OUT",
+    "MATERIALS",
+    "MOTIONS",
+    "SHAPES",
+    "TEXTURES",
+    "Actor",
+    "Scene",
+    "is_held_out",
+    "render_scene",
+    "sample_scene",
+]
