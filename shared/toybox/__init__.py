@@ -1,11 +1,10 @@
 """The procedural world that the starter weights are trained on and judged by (DESIGN section 4)."""
 
+from shared.toybox.palette import BACKGROUNDS, COLORS
 from shared.toybox.sampling import sample_scene
 from shared.toybox.scenes import Actor, Scene, render_scene
 from shared.toybox.vocabulary import (
-    BACKGROUNDS,
     CAMERAS,
-    COLORS,
     HELD_OUT,
     MATERIALS,
     MOTIONS,

@@ -7,12 +7,11 @@ from typing import Literal, TypeVar
 import numpy as np
 
 from shared.errors import InputError
+from shared.toybox.palette import BACKGROUNDS, COLORS, distance
 from shared.toybox.scenes import Actor, Scene, actor_track, camera_track, clip_times, seen_track
-from shared.toybox.shapes import REACH
+from shared.toybox.shapes import DARK, REACH
 from shared.toybox.vocabulary import (
-    BACKGROUNDS,
     CAMERAS,
-    COLORS,
     HELD_OUT,
     MATERIALS,
     MOTIONS,
@@ -95,7 +94,7 @@ def sample_scene(
 
     Args:
         rng: where the randomness comes from; the same state gives the same scene.
-        split: `train` never draws a held-out (colour, shape, motion); the first object of `heldout` always is one.
+        split: `train` never draws a held-out (colour, shape, motion); `heldout` always leads with one.
         actors: 1 or 2 objects; None draws (two in three have one; with a material always one).
         camera: over a textured background, under any camera (static included).
         material: gives the object a material; for one object over a plain background.
@@ -134,13 +133,19 @@ def _draw(rng: np.random.Generator, split: Split, actors: int, camera: bool, mat
         Actor(*triple, size=1.0, material=_pick(rng, MATERIALS) if material else None) for triple in words
     )
     background = _pick(rng, tuple(BACKGROUNDS))
-    if material and cast[0].color == "white" and background == "gray":
-        return _draw(rng, split, actors, camera, material)  # the dark parts of a white surface are that gray
+    if material and not _shows(cast[0].color, background):
+        return _draw(rng, split, actors, camera, material)
     if not camera:
         return Scene(cast, background)
     kind = _pick(rng, CAMERAS)
     reach = rng.uniform(*_ZOOM) if kind.startswith("zoom") else rng.uniform(*_PAN) * _PIXEL
     return Scene(cast, background, _pick(rng, TEXTURES), int(rng.integers(1 << 16)), kind, float(reach))
+
+
+def _shows(color: str, background: str) -> bool:
+    """Whether the dark parts of this colour's materials are seen on this background (white on gray's are not)."""
+    red, green, blue = (round(DARK * channel) for channel in COLORS[color])
+    return distance((red, green, blue), BACKGROUNDS[background]) >= 40
 
 
 def _axes_agree(first: str, second: str) -> bool:

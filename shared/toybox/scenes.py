@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.errors import InputError
+from shared.toybox.palette import BACKGROUNDS, COLORS
 from shared.toybox.shapes import BACKDROPS, OUTLINES, REACH, SURFACES, glass_opacity
-from shared.toybox.vocabulary import BACKGROUNDS, COLORS
 
 TEXTURE_DEPTH = 24.0
 """How far (of 255) a background's texture goes from its colour."""
@@ -25,7 +25,7 @@ class Actor:
     """One object.
 
     Attributes:
-        color, shape, motion: words of `vocabulary`.
+        color, shape, motion: words of `palette` and `vocabulary`.
         size: radius in the middle of the motion.
         x, y: middle of the path.
         travel: length of the path (left, right, up, down), height (bounce), radius (orbit), or the ratio

@@ -1,34 +1,9 @@
-"""The words of the toybox's scenes and what each of them looks like.
-
-Every colour is at least 60 (Euclidean, RGB) away from every other colour and from every background, so that
-no combination of words is undecidable in pixels.
-"""
+"""The words of the toybox's scenes beside the colours of `palette`, and which combinations are held out."""
 
 from itertools import product
-from types import MappingProxyType
 
-COLORS = MappingProxyType(
-    {
-        "red": (222, 38, 42),
-        "green": (60, 200, 70),
-        "blue": (50, 95, 240),
-        "yellow": (248, 226, 48),
-        "purple": (160, 55, 200),
-        "orange": (250, 140, 28),
-        "white": (246, 246, 246),
-        "cyan": (62, 222, 232),
-    }
-)
-BACKGROUNDS = MappingProxyType(
-    {
-        "black": (14, 14, 14),
-        "gray": (128, 128, 128),
-        "forest green": (20, 78, 36),
-        "navy": (18, 24, 88),
-        "brown": (100, 60, 30),
-        "sand": (206, 180, 130),
-    }
-)
+from shared.toybox.palette import COLORS
+
 SHAPES = ("circle", "square", "triangle", "star", "ring", "cross")
 MOTIONS = ("left", "right", "up", "down", "bounce", "spin", "grow", "shrink", "orbit")
 CAMERAS = ("static", "pan left", "pan right", "pan up", "pan down", "zoom in", "zoom out")

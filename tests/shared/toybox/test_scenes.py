@@ -23,11 +23,6 @@ def triples(scene):
     return [(actor.color, actor.shape, actor.motion) for actor in scene.actors]
 
 
-def test_no_two_colours_that_can_meet_are_closer_than_60():
-    pairs = [*combinations(COLORS.values(), 2), *product(COLORS.values(), BACKGROUNDS.values())]
-    assert min(np.linalg.norm(np.subtract(a, b)) for a, b in pairs) >= 60
-
-
 @pytest.mark.parametrize("kind", KINDS)
 def test_training_never_draws_what_is_held_out(kind):
     rng = np.random.default_rng(1)
