@@ -1,0 +1,215 @@
+"""The starter's own text encoders: the released architectures at small width, with a small tokenizer.
+
+Same classes and folders as the released weights, so that every line of loading and encoding code is shared.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+
+from foundation.text.templates import FOLDER_KEY, PromptTemplate, PromptTemplates
+
+if TYPE_CHECKING:
+    from transformers import CLIPModel, LlavaForConditionalGeneration, PreTrainedTokenizerFast
+
+BEGIN, PAD, END_OF_TURN, IMAGE = "<|begin_of_text|>", "<pad>", "<|eot_id|>", "<image>"
+HEADER, HEADER_END = "<|start_header_id|>", "<|end_header_id|>"
+CLIP_BEGIN, CLIP_END = "<|startoftext|>", "<|endoftext|>"
+SPECIAL_TOKENS = (PAD, BEGIN, END_OF_TURN, HEADER, HEADER_END, IMAGE, CLIP_BEGIN, CLIP_END)
+
+_WORDS = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*"
+    r"|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
+"""Where merges stop, as in Llama 3: words keep their space, runs of newlines are one piece."""
+
+
+def turn(role: str, content: str) -> str:
+    """One turn of the chat, as Llama 3 writes it."""
+    return f"{HEADER}{role}{HEADER_END}\n\n{content}{END_OF_TURN}"
+
+
+ANSWER = f"{HEADER}assistant{HEADER_END}\n\n"
+"""What makes the model answer."""
+
+TEMPLATES = PromptTemplates(
+    video=PromptTemplate(turn("system", "video") + turn("user", "{}")),
+    image=PromptTemplate(turn("system", "image") + turn("user", "{}")),
+)
+"""As the built-in ones, with one word for the system's turn: on a CPU a prefix costs as much as a prompt."""
+
+PICTURE_TEMPLATE = PromptTemplate(turn("system", f"{IMAGE}\nvideo") + turn("user", "{}"))
+"""A prompt about a clip that starts with a given picture; `<image>` is repeated once per picture token."""
+
+
+@dataclass(frozen=True)
+class StarterSize:
+    """Widths and depths of the starter's encoders."""
+
+    vocabulary: int = 1536
+    hidden: int = 128
+    layers: int = 6
+    heads: int = 4
+    mlp: int = 352
+    clip_hidden: int = 96
+    clip_layers: int = 4
+    clip_heads: int = 4
+    clip_mlp: int = 192
+    projection: int = 96
+    image_size: int = 64
+    patch: int = 8
+
+    @property
+    def image_tokens(self) -> int:
+        """Tokens that a picture becomes in the language model."""
+        return (self.image_size // self.patch) ** 2
+
+
+def train_tokenizer(texts: Iterable[str], vocabulary: int) -> Tokenizer:
+    """Byte-level BPE: whatever is written, in any language, has an encoding. Letters are lower-cased."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.normalizer = normalizers.Sequence([normalizers.NFC(), normalizers.Lowercase()])
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(_WORDS), behavior="isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocabulary,
+        special_tokens=list(SPECIAL_TOKENS),
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    return tokenizer
+
+
+def chat_tokenizer(tokenizer: Tokenizer) -> "PreTrainedTokenizerFast":
+    """The language model's tokenizer, which brings its own prompt templates."""
+    from transformers import PreTrainedTokenizerFast
+
+    copy = Tokenizer.from_str(tokenizer.to_str())
+    copy.post_processor = processors.TemplateProcessing(
+        single=f"{BEGIN} $A", special_tokens=[(BEGIN, copy.token_to_id(BEGIN))]
+    )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=copy,
+        bos_token=BEGIN,
+        eos_token=END_OF_TURN,
+        pad_token=PAD,
+        padding_side="right",
+        additional_special_tokens=[HEADER, HEADER_END, IMAGE],
+        model_max_length=1024,
+        **{FOLDER_KEY: TEMPLATES.as_folder_value()},
+    )
+
+
+def clip_tokenizer(tokenizer: Tokenizer) -> "PreTrainedTokenizerFast":
+    """CLIP's tokenizer: the same pieces between CLIP's two marks."""
+    from transformers import PreTrainedTokenizerFast
+
+    copy = Tokenizer.from_str(tokenizer.to_str())
+    marks = [(mark, copy.token_to_id(mark)) for mark in (CLIP_BEGIN, CLIP_END)]
+    copy.post_processor = processors.TemplateProcessing(
+        single=f"{CLIP_BEGIN} $A {CLIP_END}", special_tokens=marks
+    )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=copy,
+        bos_token=CLIP_BEGIN,
+        eos_token=CLIP_END,
+        pad_token=CLIP_END,
+        padding_side="right",
+        model_max_length=77,
+    )
+
+
+def build_mllm(size: StarterSize, tokenizer: "PreTrainedTokenizerFast") -> "LlavaForConditionalGeneration":
+    """A LLaVA with a small Llama; its vision tower is the one that CLIP trains."""
+    from transformers import LlamaConfig, LlavaConfig, LlavaForConditionalGeneration
+
+    text = LlamaConfig(
+        vocab_size=size.vocabulary,
+        hidden_size=size.hidden,
+        intermediate_size=size.mlp,
+        num_hidden_layers=size.layers,
+        num_attention_heads=size.heads,
+        num_key_value_heads=size.heads,
+        max_position_embeddings=1024,
+        tie_word_embeddings=True,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    config = LlavaConfig(
+        text_config=text,
+        vision_config=_vision_config(size),
+        image_token_index=tokenizer.convert_tokens_to_ids(IMAGE),
+        image_seq_length=size.image_tokens,
+        vision_feature_layer=-2,
+        tie_word_embeddings=True,
+    )
+    return LlavaForConditionalGeneration(config)
+
+
+def build_clip(size: StarterSize, tokenizer: "PreTrainedTokenizerFast") -> "CLIPModel":
+    """Both towers of CLIP with their projections."""
+    from transformers import CLIPConfig, CLIPModel, CLIPTextConfig
+
+    text = CLIPTextConfig(
+        vocab_size=size.vocabulary,
+        hidden_size=size.clip_hidden,
+        intermediate_size=size.clip_mlp,
+        projection_dim=size.projection,
+        num_hidden_layers=size.clip_layers,
+        num_attention_heads=size.clip_heads,
+        max_position_embeddings=77,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    return CLIPModel(
+        CLIPConfig(
+            text_config=text.to_dict(),
+            vision_config=_vision_config(size).to_dict(),
+            projection_dim=size.projection,
+        )
+    )
+
+
+def _vision_config(size: StarterSize) -> "CLIPVisionConfig":
+    from transformers import CLIPVisionConfig
+
+    return CLIPVisionConfig(
+        hidden_size=size.clip_hidden,
+        intermediate_size=size.clip_mlp,
+        projection_dim=size.projection,
+        num_hidden_layers=size.clip_layers,
+        num_attention_heads=size.clip_heads,
+        image_size=size.image_size,
+        patch_size=size.patch,
+    )
+
+
+def save_starter(
+    folder: Path, mllm: "LlavaForConditionalGeneration", clip: "CLIPModel", tokenizer: Tokenizer
+) -> None:
+    """Write `text_encoder`, `tokenizer`, `text_encoder_2`, `tokenizer_2` and `image_processor`, in bf16."""
+    import torch
+    from transformers import CLIPImageProcessor
+
+    side = mllm.config.vision_config.image_size
+    mllm.to(torch.bfloat16).save_pretrained(folder / "text_encoder")
+    clip.text_model.to(torch.bfloat16).save_pretrained(folder / "text_encoder_2")
+    chat_tokenizer(tokenizer).save_pretrained(folder / "tokenizer")
+    clip_tokenizer(tokenizer).save_pretrained(folder / "tokenizer_2")
+    CLIPImageProcessor(
+        size={"shortest_edge": side},
+        crop_size={"height": side, "width": side},
+        image_mean=[0.5, 0.5, 0.5],
+        image_std=[0.5, 0.5, 0.5],
+    ).save_pretrained(folder / "image_processor")

@@ -1,0 +1,1 @@
+"""The training core. It imports torch, diffusers, accelerate, peft, hydra and numpy alone."""

@@ -1,0 +1,25 @@
+"""Settings that every recipe shares."""
+
+from dataclasses import dataclass
+
+
+@dataclass
+class Training:
+    """One run of the trainer. Learning rates are peak values of a trapezoid schedule."""
+
+    output: str = "runs/run"
+    seed: int = 0
+    steps: int = 1000
+    batch_size: int = 32
+    accumulate: int = 1
+    learning_rate: float = 0.02
+    adamw_learning_rate: float = 1e-3
+    weight_decay: float = 0.0
+    warmup: int = 50
+    decay: float = 0.5
+    gradient_clip: float = 1.0
+    ema_decay: float = 0.999
+    precision: str = "bf16"
+    checkpoint_minutes: float = 3.0
+    keep_checkpoints: int = 2
+    log_every: int = 20

@@ -1,0 +1,99 @@
+"""Optimisers and learning-rate schedules of the recipes."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
+NEWTON_SCHULZ_STEPS = 5
+
+
+def orthogonalise(matrix: Tensor) -> Tensor:
+    """The nearest semi-orthogonal matrix, roughly: a quintic Newton-Schulz iteration in bfloat16.
+
+    Source: Jordan et al., "Muon: an optimizer for hidden layers in neural networks" (2024).
+    """
+    a, b, c = NEWTON_SCHULZ
+    tall = matrix.shape[0] > matrix.shape[1]
+    x = (matrix.T if tall else matrix).bfloat16()
+    x = x / x.norm().clamp(min=1e-7)
+    for _ in range(NEWTON_SCHULZ_STEPS):
+        gram = x @ x.T
+        x = torch.addmm(x, torch.addmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
+    return (x.T if tall else x).to(matrix.dtype)
+
+
+class Muon(torch.optim.Optimizer):
+    """Muon for matrices and convolutions (flattened to matrices), AdamW for everything else, in one optimiser.
+
+    `torch.optim.Muon` takes matrices only; video VAEs are made of 5D kernels. Groups carry `kind`: "muon" uses
+    `lr`, `momentum` and decoupled `weight_decay`; "adamw" uses `lr`, `betas`, `eps` and `weight_decay`.
+    """
+
+    def __init__(self, groups: Iterable[dict[str, Any]]) -> None:
+        defaults = {"momentum": 0.95, "betas": (0.9, 0.95), "eps": 1e-8, "weight_decay": 0.0}
+        super().__init__(groups, defaults)
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:
+        """One update of every parameter that has a gradient."""
+        loss = closure() if closure is not None else None
+        for group in self.param_groups:
+            update = self._muon if group["kind"] == "muon" else self._adamw
+            for parameter in group["params"]:
+                if parameter.grad is not None:
+                    update(parameter, group)
+        return loss
+
+    def _muon(self, parameter: Tensor, group: dict[str, Any]) -> None:
+        state, gradient = self.state[parameter], parameter.grad
+        if not state:
+            state["momentum"] = torch.zeros_like(parameter)
+        state["momentum"].lerp_(gradient, 1 - group["momentum"])
+        direction = gradient.lerp(state["momentum"], group["momentum"])  # Nesterov
+        matrix = orthogonalise(direction.flatten(1))
+        scale = max(1.0, matrix.shape[0] / matrix.shape[1]) ** 0.5
+        parameter.mul_(1 - group["lr"] * group["weight_decay"])
+        parameter.add_(matrix.view_as(parameter), alpha=-group["lr"] * scale)
+
+    def _adamw(self, parameter: Tensor, group: dict[str, Any]) -> None:
+        state, (beta1, beta2) = self.state[parameter], group["betas"]
+        if not state:
+            state["step"] = torch.zeros(())
+            state["mean"], state["square"] = torch.zeros_like(parameter), torch.zeros_like(parameter)
+        state["step"] += 1
+        step = int(state["step"])
+        state["mean"].lerp_(parameter.grad, 1 - beta1)
+        state["square"].lerp_(parameter.grad.square(), 1 - beta2)
+        denominator = (state["square"] / (1 - beta2**step)).sqrt_().add_(group["eps"])
+        parameter.mul_(1 - group["lr"] * group["weight_decay"])
+        parameter.addcdiv_(state["mean"], denominator, value=-group["lr"] / (1 - beta1**step))
+
+
+def muon(model: nn.Module, learning_rate: float, adamw_learning_rate: float, weight_decay: float = 0.0) -> Muon:
+    """Muon on every trained kernel of two axes or more, AdamW on the rest (norms, biases)."""
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    return Muon(
+        [
+            {
+                "params": [parameter for parameter in trained if parameter.ndim >= 2],
+                "kind": "muon",
+                "lr": learning_rate,
+                "weight_decay": weight_decay,
+            },
+            {
+                "params": [parameter for parameter in trained if parameter.ndim < 2],
+                "kind": "adamw",
+                "lr": adamw_learning_rate,
+            },
+        ]
+    )
+
+
+def trapezoid(step: int, total: int, warmup: int, decay: float) -> float:
+    """Learning-rate factor in [0, 1]: linear warm-up, a plateau, and a linear end over the last `decay` of steps."""
+    rise = min(1.0, (step + 1) / max(1, warmup))
+    fall = min(1.0, (total - step) / max(1.0, decay * total))
+    return max(0.0, min(rise, fall))

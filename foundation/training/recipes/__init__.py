@@ -1,0 +1,1 @@
+"""Recipes: named training configurations, each a `Config` dataclass and a `run(config)`."""

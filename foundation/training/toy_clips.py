@@ -1,0 +1,36 @@
+"""Toybox clips rendered once into a memory-mapped file."""
+
+import os
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+
+from shared.toybox.mix import toy_clip
+
+SHAPE = (17, 64, 64, 3)
+"""Frames, height, width, channels of a toybox clip."""
+
+
+def rendered_clips(folder: Path, count: int, world: str = "mix", split: str = "train") -> np.ndarray:
+    """(count, 17, 64, 64, 3) uint8, read from `folder` or rendered into it first.
+
+    Clip i is the toybox's clip of seed i, so that a file never needs anything beside its name.
+    """
+    path = folder / f"{world}-{split}-{count}.npy"
+    if not path.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        part = path.with_suffix(".part")
+        array = np.lib.format.open_memmap(part, mode="w+", dtype=np.uint8, shape=(count, *SHAPE))
+        with get_context("spawn").Pool(os.cpu_count()) as pool:
+            render = partial(_frames, world=world, split=split)
+            for i, frames in enumerate(pool.imap(render, range(count), chunksize=32)):
+                array[i] = frames
+        array.flush()
+        part.rename(path)
+    return np.load(path, mmap_mode="r")
+
+
+def _frames(seed: int, world: str, split: str) -> np.ndarray:
+    return toy_clip(seed, world=world, split=split).frames

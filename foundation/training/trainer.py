@@ -1,0 +1,178 @@
+"""The one training loop: accelerate underneath, exact resume, EMA, atomic checkpoints, a CSV of what happened."""
+
+import csv
+import signal
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from diffusers.training_utils import EMAModel
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from foundation.training.checkpoint import checkpoints, prune, read_checkpoint, write_checkpoint
+from foundation.training.config import Training
+from foundation.training.optimizers import muon, trapezoid
+from foundation.training.order import SampleOrder
+from shared.errors import WeightsError
+
+Batch = dict[str, Tensor]
+
+
+class Samples(Protocol):
+    """Training data: `batch` draws all randomness of a sample from the generator given with it."""
+
+    def __len__(self) -> int: ...
+
+    def batch(self, ids: Sequence[int], generators: Sequence[np.random.Generator]) -> Batch: ...
+
+
+class Objective(Protocol):
+    """A module that holds the trained `model` and maps a batch to the loss and values to log."""
+
+    model: nn.Module
+
+    def __call__(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]: ...
+
+
+class Trainer:
+    """Trains `objective.model` on `samples` and leaves `model.safetensors` and `ema.safetensors` in checkpoints.
+
+    Killing the process at any moment and starting it again continues from the last checkpoint and reaches the
+    same weights: every random number belongs to (seed, epoch, sample), the order of batches to (seed, step).
+    """
+
+    def __init__(self, objective: nn.Module, samples: Samples, config: Training) -> None:
+        self.config, self.samples = config, samples
+        self.accelerator = Accelerator(
+            mixed_precision=config.precision,
+            gradient_accumulation_steps=config.accumulate,
+            cpu=not torch.cuda.is_available(),
+        )
+        self.model: nn.Module = objective.model
+        self.optimizer = muon(self.model, config.learning_rate, config.adamw_learning_rate, config.weight_decay)
+        self.peaks = [group["lr"] for group in self.optimizer.param_groups]
+        self.trained = {k: p for k, p in self.model.named_parameters() if p.requires_grad}
+        self.objective = self.accelerator.prepare(objective)
+        self.ema = EMAModel(self.trained.values(), decay=config.ema_decay, foreach=True)
+        self.order = SampleOrder(len(samples), config.seed)
+        self.output = Path(config.output)
+        self.step = 0
+        self._stop = False
+
+    def run(self) -> Path:
+        """Train to `config.steps`; the path of the last checkpoint.
+
+        Raises:
+            KeyboardInterrupt: after Ctrl-C or SIGTERM, once the checkpoint is written.
+        """
+        self._resume()
+        bar = tqdm(total=self.config.steps, initial=self.step, unit="step", disable=None, dynamic_ncols=True)
+        saved = time.monotonic()
+        with self._log() as log, self._stoppable():
+            while self.step < self.config.steps and not self._stop:
+                values = self._train_step()
+                bar.update()
+                if self.step % self.config.log_every == 0 or self.step == self.config.steps:
+                    log({"step": self.step, **{k: float(v) for k, v in values.items()}})
+                if time.monotonic() - saved > 60 * self.config.checkpoint_minutes:
+                    self._save()
+                    saved = time.monotonic()
+        bar.close()
+        path = self._save()
+        if self._stop:
+            raise KeyboardInterrupt
+        return path
+
+    def _train_step(self) -> dict[str, Tensor]:
+        config, accelerator = self.config, self.accelerator
+        factor = trapezoid(self.step, config.steps, config.warmup, config.decay)
+        for group, peak in zip(self.optimizer.param_groups, self.peaks, strict=True):
+            group["lr"] = peak * factor
+        members = self.order.batch(self.step, config.batch_size * config.accumulate * accelerator.num_processes)
+        members = members[accelerator.process_index :: accelerator.num_processes]
+        values: dict[str, Tensor] = {}
+        for start in range(0, len(members), config.batch_size):
+            part = members[start : start + config.batch_size]
+            batch = self.samples.batch(
+                [sample for _, sample in part], [self.order.generator(*member) for member in part]
+            )
+            batch = {key: value.to(accelerator.device) for key, value in batch.items()}
+            with accelerator.autocast():
+                loss, values = self.objective(batch)
+            accelerator.backward(loss / config.accumulate)
+        norm = accelerator.clip_grad_norm_(self.trained.values(), config.gradient_clip)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        self.ema.step(self.trained.values())
+        self.step += 1
+        return {**values, "loss": loss.detach(), "gradient_norm": norm, "rate": torch.tensor(factor)}
+
+    def _save(self) -> Path:
+        folder = self.output / "checkpoints"
+        tensors = {
+            "model": {k: v for k, v in self.model.state_dict().items() if k in self.trained},
+            "ema": dict(zip(self.trained, self.ema.shadow_params, strict=True)),
+        }
+        state = {"training": asdict(self.config), "ema_step": self.ema.optimization_step}
+        path = folder / f"step-{self.step:08d}"
+        if self.accelerator.is_main_process and not path.exists():
+            path = write_checkpoint(folder, self.step, tensors, self.optimizer.state_dict(), state)
+            prune(folder, self.config.keep_checkpoints)
+        self.accelerator.wait_for_everyone()
+        return path
+
+    def _resume(self) -> None:
+        found = checkpoints(self.output / "checkpoints")
+        if not found:
+            return
+        tensors, optimizer, state = read_checkpoint(found[-1])
+        if set(tensors["model"]) != set(self.trained):
+            raise WeightsError(f"checkpoint {found[-1]} belongs to another recipe: choose another training.output")
+        self.model.load_state_dict(tensors["model"], strict=False)
+        self.optimizer.load_state_dict(optimizer)
+        for shadow, value in zip(self.ema.shadow_params, (tensors["ema"][k] for k in self.trained), strict=True):
+            shadow.copy_(value)
+        self.ema.optimization_step = state["ema_step"]
+        self.step = state["step"]
+
+    @contextmanager
+    def _log(self) -> Iterator[Any]:
+        """A function that appends a row to `metrics.csv`; rows after the resumed step are dropped first."""
+        path = self.output / "metrics.csv"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        rows = [row for row in csv.DictReader(path.open()) if int(row["step"]) <= self.step] if path.exists() else []
+        with path.open("w", newline="") as file:
+            writer: csv.DictWriter | None = None
+
+            def write(row: dict[str, Any]) -> None:
+                nonlocal writer
+                if writer is None:
+                    writer = csv.DictWriter(file, fieldnames=list(row))
+                    writer.writeheader()
+                writer.writerow(row)
+                file.flush()
+
+            for row in rows:
+                write(row)
+            yield write
+
+    @contextmanager
+    def _stoppable(self) -> Iterator[None]:
+        """Ctrl-C and SIGTERM end the loop after the step at hand."""
+
+        def stop(*_: object) -> None:
+            self._stop = True
+
+        old = {name: signal.signal(name, stop) for name in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for name, handler in old.items():
+                signal.signal(name, handler)

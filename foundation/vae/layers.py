@@ -1,0 +1,187 @@
+"""Layers of the causal 3D VAE (paper section 4.1). Names of parameters are diffusers' and the official ones."""
+
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+NormType = Literal["group", "rms"]
+Size3 = tuple[int, int, int]
+
+
+class CausalConv3d(nn.Module):
+    """3D convolution whose output at a frame depends on that frame and earlier ones only.
+
+    Space is padded evenly and time in front alone, all by replicating the border.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, kernel_size: int = 3, stride: int | Size3 = 1) -> None:
+        super().__init__()
+        space, time = kernel_size // 2, kernel_size - 1
+        self.padding = (space, space, space, space, time, 0)
+        self.conv = nn.Conv3d(in_channels, out_channels, kernel_size, stride)
+
+    def forward(self, hidden_states: Tensor) -> Tensor:
+        """(B, C, F, H, W) -> (B, C', F', H', W')."""
+        if any(self.padding):
+            hidden_states = F.pad(hidden_states, self.padding, mode="replicate")
+        return self.conv(hidden_states)
+
+
+class ChannelRMSNorm(nn.Module):
+    """Root-mean-square norm over channels, position by position: no statistics cross time or space."""
+
+    def __init__(self, channels: int, eps: float = 1e-6) -> None:
+        super().__init__()
+        self.eps = eps
+        self.weight = nn.Parameter(torch.ones(channels))
+
+    def forward(self, hidden_states: Tensor) -> Tensor:
+        """(B, C, F, H, W) -> the same shape."""
+        norm = torch.linalg.vector_norm(hidden_states, dim=1, keepdim=True, dtype=torch.float32)  # (B, 1, F, H, W)
+        scale = torch.rsqrt(norm.square() / hidden_states.shape[1] + self.eps).to(hidden_states.dtype)
+        return hidden_states * scale * self.weight.to(hidden_states.dtype).view(-1, 1, 1, 1)
+
+
+def make_norm(norm_type: NormType, channels: int, groups: int) -> nn.Module:
+    """`group` is the released weights' norm, with statistics over the whole clip; `rms` is strictly causal."""
+    if norm_type == "group":
+        return nn.GroupNorm(groups, channels, eps=1e-6)
+    return ChannelRMSNorm(channels)
+
+
+class ResnetBlock(nn.Module):
+    """norm, SiLU, conv, norm, SiLU, conv, plus the input (through a 1x1x1 convolution where widths differ)."""
+
+    def __init__(self, in_channels: int, out_channels: int, norm_type: NormType, groups: int) -> None:
+        super().__init__()
+        self.norm1 = make_norm(norm_type, in_channels, groups)
+        self.conv1 = CausalConv3d(in_channels, out_channels)
+        self.norm2 = make_norm(norm_type, out_channels, groups)
+        self.conv2 = CausalConv3d(out_channels, out_channels)
+        self.conv_shortcut = (
+            CausalConv3d(in_channels, out_channels, kernel_size=1) if in_channels != out_channels else None
+        )
+
+    def forward(self, hidden_states: Tensor) -> Tensor:
+        """(B, C, F, H, W) -> (B, C', F, H, W)."""
+        residual = hidden_states if self.conv_shortcut is None else self.conv_shortcut(hidden_states)
+        hidden_states = self.conv1(F.silu(self.norm1(hidden_states)))
+        hidden_states = self.conv2(F.silu(self.norm2(hidden_states)))
+        return hidden_states + residual
+
+
+class Downsample(nn.Module):
+    """A strided causal convolution."""
+
+    def __init__(self, channels: int, stride: Size3) -> None:
+        super().__init__()
+        self.conv = CausalConv3d(channels, channels, stride=stride)
+
+    def forward(self, hidden_states: Tensor) -> Tensor:
+        """(B, C, F, H, W) -> (B, C, ceil(F / s_t), H / s_h, W / s_w)."""
+        return self.conv(hidden_states)
+
+
+class Upsample(nn.Module):
+    """Nearest-neighbour upsampling and a causal convolution; the first frame is stretched in space alone."""
+
+    def __init__(self, channels: int, factor: Size3) -> None:
+        super().__init__()
+        self.factor = factor
+        self.conv = CausalConv3d(channels, channels)
+
+    def forward(self, hidden_states: Tensor) -> Tensor:
+        """(B, C, F, H, W) -> (B, C, 1 + (F - 1) f_t, H f_h, W f_w)."""
+        time, height, width = self.factor
+        if height > 1 or width > 1:
+            hidden_states = hidden_states.repeat_interleave(height, dim=3).repeat_interleave(width, dim=4)
+        if time > 1:
+            first, rest = hidden_states[:, :, :1], hidden_states[:, :, 1:]
+            hidden_states = torch.cat([first, rest.repeat_interleave(time, dim=2)], dim=2)
+        return self.conv(hidden_states)
+
+
+class CausalAttention(nn.Module):
+    """One head over all positions of a clip; a position sees its own frame and earlier ones."""
+
+    def __init__(self, channels: int, norm_type: NormType, groups: int) -> None:
+        super().__init__()
+        self.group_norm = make_norm(norm_type, channels, groups)
+        self.to_q = nn.Linear(channels, channels)
+        self.to_k = nn.Linear(channels, channels)
+        self.to_v = nn.Linear(channels, channels)
+        self.to_out = nn.ModuleList([nn.Linear(channels, channels)])
+
+    def forward(self, hidden_states: Tensor) -> Tensor:
+        """(B, C, F, H, W) -> the same shape. Frame by frame, so that no (FHW)^2 mask is ever built."""
+        frames, height, width = hidden_states.shape[2:]
+        tokens = self.group_norm(hidden_states).permute(0, 2, 3, 4, 1).flatten(1, 3)  # (B, F*H*W, C)
+        query, key, value = self.to_q(tokens), self.to_k(tokens), self.to_v(tokens)
+        area = height * width
+        attended = torch.cat(
+            [
+                F.scaled_dot_product_attention(
+                    query[:, None, i * area : (i + 1) * area],
+                    key[:, None, : (i + 1) * area],
+                    value[:, None, : (i + 1) * area],
+                )[:, 0]
+                for i in range(frames)
+            ],
+            dim=1,
+        )
+        out = self.to_out[0](attended).unflatten(1, (frames, height, width)).permute(0, 4, 1, 2, 3)
+        return hidden_states + out
+
+
+class MidBlock(nn.Module):
+    """resnet, attention (optional), resnet at the lowest resolution."""
+
+    def __init__(self, channels: int, norm_type: NormType, groups: int, add_attention: bool) -> None:
+        super().__init__()
+        self.resnets = nn.ModuleList([ResnetBlock(channels, channels, norm_type, groups) for _ in range(2)])
+        self.attentions = nn.ModuleList([CausalAttention(channels, norm_type, groups)] if add_attention else [])
+
+    def forward(self, hidden_states: Tensor) -> Tensor:
+        """(B, C, F, H, W) -> the same shape."""
+        hidden_states = self.resnets[0](hidden_states)
+        for attention in self.attentions:
+            hidden_states = attention(hidden_states)
+        return self.resnets[1](hidden_states)
+
+
+class DownBlock(nn.Module):
+    """Residual blocks, then a downsampling convolution where `stride` asks for one."""
+
+    def __init__(self, channels: tuple[int, int], layers: int, norm_type: NormType, groups: int, stride: Size3) -> None:
+        super().__init__()
+        widths = [channels[0]] + [channels[1]] * layers
+        self.resnets = nn.ModuleList(
+            [ResnetBlock(a, b, norm_type, groups) for a, b in zip(widths, widths[1:], strict=False)]
+        )
+        self.downsamplers = nn.ModuleList([Downsample(channels[1], stride)]) if max(stride) > 1 else None
+
+    def forward(self, hidden_states: Tensor) -> Tensor:
+        """(B, C, F, H, W) -> (B, C', F', H', W')."""
+        for layer in [*self.resnets, *(self.downsamplers or [])]:
+            hidden_states = layer(hidden_states)
+        return hidden_states
+
+
+class UpBlock(nn.Module):
+    """Residual blocks, then an upsampling convolution where `factor` asks for one."""
+
+    def __init__(self, channels: tuple[int, int], layers: int, norm_type: NormType, groups: int, factor: Size3) -> None:
+        super().__init__()
+        widths = [channels[0]] + [channels[1]] * layers
+        self.resnets = nn.ModuleList(
+            [ResnetBlock(a, b, norm_type, groups) for a, b in zip(widths, widths[1:], strict=False)]
+        )
+        self.upsamplers = nn.ModuleList([Upsample(channels[1], factor)]) if max(factor) > 1 else None
+
+    def forward(self, hidden_states: Tensor) -> Tensor:
+        """(B, C, F, H, W) -> (B, C', F', H', W')."""
+        for layer in [*self.resnets, *(self.upsamplers or [])]:
+            hidden_states = layer(hidden_states)
+        return hidden_states
