@@ -1,6 +1,8 @@
 """The procedural world that the starter weights are trained on and judged by (DESIGN section 4)."""
 
+from shared.toybox.captions import ActorFacts, SceneFacts, caption_facts, caption_scene, describe_scene
 from shared.toybox.palette import BACKGROUNDS, COLORS
+from shared.toybox.reading import read_scene
 from shared.toybox.sampling import sample_scene
 from shared.toybox.scenes import Actor, Scene, render_scene
 from shared.toybox.vocabulary import (
@@ -23,8 +25,14 @@ __all__ = [
     "SHAPES",
     "TEXTURES",
     "Actor",
+    "ActorFacts",
     "Scene",
+    "SceneFacts",
+    "caption_facts",
+    "caption_scene",
+    "describe_scene",
     "is_held_out",
+    "read_scene",
     "render_scene",
     "sample_scene",
 ]

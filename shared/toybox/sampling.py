@@ -143,7 +143,7 @@ def _draw(rng: np.random.Generator, split: Split, actors: int, camera: bool, mat
 
 
 def _shows(color: str, background: str) -> bool:
-    """Whether the dark parts of this colour's materials are seen on this background (white on gray's are not)."""
+    """Whether the dark parts of this colour's materials stand out (not those of white on gray)."""
     red, green, blue = (round(DARK * channel) for channel in COLORS[color])
     return distance((red, green, blue), BACKGROUNDS[background]) >= 40
 
