@@ -1,0 +1,75 @@
+"""The `kinora` command: one table of sub-commands, each imported when it is called."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module, metadata
+
+from shared import console
+from shared.config import near_miss, shorten
+from shared.errors import InputError
+
+
+@dataclass(frozen=True)
+class Command:
+    """A sub-command: the module that has it, the function in there, and its line of help."""
+
+    module: str
+    function: str
+    help: str
+
+
+COMMANDS = {
+    "t2v": Command("foundation.cli", "main", "a sentence becomes a clip"),
+    "train": Command("foundation.training.cli", "main", "train a recipe: kinora train RECIPE key=value ..."),
+    "evaluate": Command("foundation.evaluation.cli", "main", "measure a model with the toybox's judges"),
+    "show": Command("shared.provenance.cli", "show", "print the receipt in a clip"),
+    "verify": Command("shared.provenance.cli", "verify", "find out whether a clip is as it was written"),
+}
+
+
+def main() -> int:
+    """The console script: the command line's exit code (0 done, 1 our fault, 2 bad input, 3 check, 130 Ctrl-C)."""
+    return console.run(dispatch, sys.argv[1:])
+
+
+def dispatch(argv: Sequence[str]) -> int | None:
+    """Hand the rest of the command line to the sub-command named first.
+
+    Raises:
+        InputError: There is no such command.
+    """
+    if not argv or argv[0] in ("-h", "--help", "help"):
+        console.result(overview())
+        return 0 if argv else InputError.exit_code
+    if argv[0] == "--version":
+        console.result(f"kinora {metadata.version('kinora')}")
+        return 0
+    command = COMMANDS.get(argv[0])
+    if command is None:
+        raise InputError(
+            f"unknown command {shorten(argv[0])}{near_miss(argv[0], COMMANDS)} (see kinora --help)"
+        )
+    return getattr(import_module(command.module), command.function)(list(argv[1:]))
+
+
+def overview() -> str:
+    """What `kinora --help` prints."""
+    lines = [f"  {name:<10}{command.help}" for name, command in COMMANDS.items()]
+    return "\n".join(
+        [
+            "usage: kinora COMMAND ... [--debug]",
+            "",
+            "A prompt, a picture, a voice or a pose becomes a finished clip.",
+            "",
+            *lines,
+            "",
+            "kinora COMMAND --help shows a command's flags; --debug shows the trace of an error.",
+        ]
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

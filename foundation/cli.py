@@ -1,0 +1,97 @@
+"""`kinora t2v`: a sentence becomes a clip."""
+
+from __future__ import annotations
+
+import dataclasses
+import secrets
+import sys
+from typing import TYPE_CHECKING
+
+from foundation.request import TextToVideoRequest, read_prompts, resolve
+from shared.config import from_argv, to_mapping
+from shared.console import note, progress, result, run
+from shared.media.naming import Output, sheet_path
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from foundation.pipeline import TextToVideoPipeline
+    from shared.media import Clip
+
+_RANDOM_SEEDS = 2**32
+
+
+def main(argv: list[str]) -> None:
+    """Read the flags and make the clips.
+
+    Raises:
+        KinoraError: A flag, the model or the place for the result is refused.
+    """
+    make(from_argv(TextToVideoRequest, argv, "kinora t2v", "A sentence becomes a clip."))
+
+
+def make(request: TextToVideoRequest) -> list[Path]:
+    """Make every clip of a request and print where it is.
+
+    What needs no model (prompts, the place for the files) is checked before torch is imported.
+
+    Returns:
+        The paths of the clips in the order of prompts, then of seeds.
+    """
+    prompts = read_prompts(request)
+    output = Output.plan(request.out, request.format, several=len(prompts) * request.count > 1)
+    first_seed = request.seed
+    if first_seed is None:
+        first_seed = secrets.randbelow(_RANDOM_SEEDS)
+        note(f"seed {first_seed} was drawn; --seed {first_seed} makes the same again")
+
+    from foundation.pipeline import TextToVideoPipeline
+
+    pipe = TextToVideoPipeline.from_pretrained(request.model, device=request.device, dtype=request.dtype)
+    resolved, notes = resolve(request, pipe.defaults)
+    for line in notes:
+        note(line)
+    paths = []
+    for prompt in prompts:
+        for seed in range(first_seed, first_seed + request.count):
+            one = dataclasses.replace(resolved, prompt=prompt, prompts=None, seed=seed, count=1)
+            paths.append(_make_one(pipe, one, output))
+    return paths
+
+
+def _make_one(pipe: TextToVideoPipeline, request: TextToVideoRequest, output: Output) -> Path:
+    assert request.prompt is not None and request.steps is not None and request.seed is not None
+    with progress(request.steps, "denoising") as bar:
+        clip = pipe(
+            request.prompt,
+            negative_prompt=request.negative_prompt,
+            steps=request.steps,
+            seed=request.seed,
+            size=request.size,
+            frames=request.frames,
+            cfg=request.cfg,
+            guidance=request.guidance,
+            shift=request.shift,
+            on_step=lambda *_: bar.advance(),
+        )
+    about = {**clip.metadata, "command": "t2v", "request": to_mapping(request), "seed": request.seed}
+    path = output.path(request.prompt, request.seed, len(clip.frames))
+    dataclasses.replace(clip, metadata=about).save(path)
+    result(str(path))
+    if request.contact_sheet:
+        _write_sheet(clip, path)
+    return path
+
+
+def _write_sheet(clip: Clip, path: Path) -> None:
+    from shared.media.files import replacing
+    from shared.media.picture import contact_sheet, write_png
+
+    sheet = sheet_path(path)
+    with replacing(sheet) as temporary:
+        write_png(contact_sheet(clip.frames, clip.fps), temporary)
+    result(str(sheet))
+
+
+if __name__ == "__main__":
+    sys.exit(run(main, sys.argv[1:]))

@@ -1,0 +1,332 @@
+"""One schema per command: a frozen dataclass becomes flags, a mapping's check, and a receipt's entry.
+
+A field made with `setting` carries its help and bounds. From it come the command-line flag, the check of an
+HTTP body or a recorded request, and the bounds that also hold for who builds the dataclass in Python.
+All refusals are one-line `InputError`s, and none of this imports torch.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import dataclasses
+import difflib
+import math
+import operator
+import re
+import types
+import typing
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Literal, NamedTuple, NoReturn, Protocol, TypeVar
+
+from shared.errors import InputError
+
+
+class Schema(Protocol):
+    """A dataclass whose fields are made with `setting`."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+
+Request = TypeVar("Request", bound=Schema)
+_NONE = type(None)
+
+
+class Size(NamedTuple):
+    """Width and height of a picture in pixels, written WIDTHxHEIGHT."""
+
+    width: int
+    height: int
+
+    def __str__(self) -> str:
+        return f"{self.width}x{self.height}"
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a field tells people: its help, its bounds (inclusive), and what stands in when it is unset."""
+
+    help: str
+    minimum: float | None = None
+    maximum: float | None = None
+    unset: str = ""
+    metavar: str | None = None
+    local: bool = False
+
+
+def setting(default: Any, help: str, **about: Any) -> Any:
+    """A dataclass field with a `Setting`.
+
+    Args:
+        default: The value when the user gives none; None means that something else decides (say what in
+            `unset`).
+        help: One line for `--help`, the form and the docs.
+        about: `minimum` and `maximum` (inclusive); `unset`; `metavar`; `local` for what belongs to this
+            machine (paths) and must not be taken from a stranger's receipt.
+    """
+    return dataclasses.field(default=default, metadata={"setting": Setting(help, **about)})
+
+
+def settings(cls: type[Schema]) -> dict[str, tuple[dataclasses.Field, Setting]]:
+    """The fields of a request by name, with their settings, in the order of declaration."""
+    return {field.name: (field, field.metadata["setting"]) for field in dataclasses.fields(cls)}
+
+
+# -- values ------------------------------------------------------------------------------------------------
+
+
+def kinds(cls: type[Schema], name: str) -> tuple[Any, ...]:
+    """The types that a field takes, None left out: `(int,)`, `(Literal["auto"], float)`."""
+    hint = typing.get_type_hints(cls)[name]
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        return tuple(kind for kind in typing.get_args(hint) if kind is not _NONE)
+    return (hint,)
+
+
+def parse(cls: type[Schema], name: str, value: Any) -> Any:
+    """Turn a string or a JSON value into the field's type.
+
+    Raises:
+        InputError: The value is of none of the field's types.
+    """
+    wanted = []
+    for kind in kinds(cls, name):
+        try:
+            return _PARSERS[typing.get_origin(kind) or kind](kind, value)
+        except ValueError as error:
+            wanted.append(str(error))
+    choices = [
+        word
+        for kind in kinds(cls, name)
+        if typing.get_origin(kind) is Literal
+        for word in typing.get_args(kind)
+    ]
+    raise InputError(f"{name}: wanted {' or '.join(wanted)}, not {shorten(value)}{near_miss(value, choices)}")
+
+
+def _parse_int(kind: type, value: Any) -> int:
+    if isinstance(value, str) and re.fullmatch(r"\s*[+-]?[0-9]{1,30}\s*", value):
+        return int(value)
+    if hasattr(value, "__index__") and not isinstance(value, bool):
+        return operator.index(value)
+    raise ValueError("a whole number")
+
+
+def _parse_float(kind: type, value: Any) -> float:
+    number = math.nan
+    if isinstance(value, str | int | float) and not isinstance(value, bool):
+        with contextlib.suppress(ValueError, OverflowError):
+            number = float(value)
+    if not math.isfinite(number):
+        raise ValueError("a finite number")
+    return number
+
+
+def _parse_bool(kind: type, value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str) and value.lower() in ("true", "false"):
+        return value.lower() == "true"
+    raise ValueError("true or false")
+
+
+def _parse_size(kind: type, value: Any) -> Size:
+    if isinstance(value, tuple | list) and len(value) == 2:
+        return Size(*(_parse_int(int, side) for side in value))
+    match = re.fullmatch(r"\s*([0-9]{1,6})[xX]([0-9]{1,6})\s*", value) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError("WIDTHxHEIGHT in pixels, such as 64x64")
+    return Size(int(match[1]), int(match[2]))
+
+
+def _parse_choice(kind: Any, value: Any) -> Any:
+    choices = typing.get_args(kind)
+    if value in choices:
+        return value
+    raise ValueError(one_of(choices))
+
+
+def _parse_text(kind: type, value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError("text")
+    if "\0" in value or any(0xD800 <= ord(char) <= 0xDFFF for char in value):
+        raise ValueError("text in UTF-8 without NUL")
+    return value
+
+
+def _parse_path(kind: type, value: Any) -> Path:
+    text = _parse_text(str, str(value) if isinstance(value, Path) else value)
+    if not text:
+        raise ValueError("a path")
+    return Path(text)
+
+
+_PARSERS: dict[Any, Any] = {
+    int: _parse_int,
+    float: _parse_float,
+    bool: _parse_bool,
+    Size: _parse_size,
+    Literal: _parse_choice,
+    Path: _parse_path,
+    str: _parse_text,
+}
+
+
+# -- checks ------------------------------------------------------------------------------------------------
+
+
+def check(request: Schema) -> None:
+    """Hold every field to its type and bounds, and normalise it; called by a request's `__post_init__`.
+
+    Raises:
+        InputError: A field is out of bounds; the line names field, value and bounds.
+    """
+    for name, (_, about) in settings(type(request)).items():
+        value = getattr(request, name)
+        if value is None:
+            if _NONE not in typing.get_args(typing.get_type_hints(type(request))[name]):
+                raise InputError(f"{name}: a value is wanted, not none")
+            continue
+        value = parse(type(request), name, value)
+        object.__setattr__(request, name, value)
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            low, high = about.minimum, about.maximum
+            if (low is not None and value < low) or (high is not None and value > high):
+                raise InputError(f"{name} must be {_bounds(about)}, not {value}")
+
+
+def _bounds(about: Setting) -> str:
+    if about.maximum is None:
+        return f"at least {about.minimum:g}"
+    low, high = (
+        f"{bound:g}" if abs(bound) < 1e6 else str(bound) for bound in (about.minimum or 0, about.maximum)
+    )
+    return f"{low} to {high}"
+
+
+def one_of(choices: Iterable[Any]) -> str:
+    """The choices as people write them: `a, b or c`."""
+    words = [str(choice) for choice in choices]
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
+
+
+def near_miss(word: Any, known: Iterable[str]) -> str:
+    """A suggestion for a misspelt word, ready to append to an error; empty where nothing is near."""
+    close = difflib.get_close_matches(str(word)[:64], list(known), n=1, cutoff=0.6)
+    return f" (did you mean {close[0]}?)" if close else ""
+
+
+def shorten(value: Any, limit: int = 60) -> str:
+    """A value as an error message may quote it: `repr`, cut in the middle when it is long."""
+    text = repr(str(value) if isinstance(value, Path | Size) else value)
+    return text if len(text) <= limit else f"{text[: limit - 12]}...{text[-8:]}"
+
+
+# -- mappings ----------------------------------------------------------------------------------------------
+
+
+def from_mapping(cls: type[Request], mapping: Mapping[str, Any]) -> Request:
+    """A request from an HTTP body, a form or a recorded mapping.
+
+    Raises:
+        InputError: An unknown key (with the nearest known one) or a value that the schema refuses.
+    """
+    if not isinstance(mapping, Mapping):
+        raise InputError(f"a request is a mapping of settings, not {shorten(mapping)}")
+    known = settings(cls)
+    for key in mapping:
+        if key not in known:
+            raise InputError(f"unknown setting {shorten(key)}{near_miss(key, known)}")
+    return cls(**mapping)
+
+
+def to_mapping(request: Schema, *, local: bool = False) -> dict[str, Any]:
+    """A request as JSON values, unset fields left out; `from_mapping` reads it back.
+
+    Args:
+        request: The dataclass instance.
+        local: Keep what belongs to this machine, such as paths. A receipt does not.
+    """
+    mapping = {}
+    for name, (_, about) in settings(type(request)).items():
+        value = getattr(request, name)
+        if value is not None and (local or not about.local):
+            mapping[name] = str(value) if isinstance(value, Path | Size) else value
+    return mapping
+
+
+# -- flags -------------------------------------------------------------------------------------------------
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose refusals are one-line `InputError`s that know near misses."""
+
+    def __init__(self, **about: Any) -> None:
+        super().__init__(allow_abbrev=False, **about)
+
+    def error(self, message: str) -> NoReturn:
+        """Refuse, in one line."""
+        raise InputError(f"{message} ({self.prog} --help lists the flags)")
+
+    def read(self, argv: Sequence[str]) -> argparse.Namespace:
+        """Parse, refusing every flag that is not known."""
+        values, unknown = self.parse_known_args(list(argv))
+        if unknown:
+            word = unknown[0].split("=")[0]
+            hint = near_miss(word, self._option_string_actions)
+            self.error(f"unknown {'flag' if word.startswith('-') else 'word'} {shorten(unknown[0])}{hint}")
+        return values
+
+
+def parser(cls: type[Schema], prog: str, description: str) -> Parser:
+    """An argument parser with one flag per field of the request."""
+    made = Parser(prog=prog, description=description, formatter_class=_Help)
+    made.add_argument("--debug", action="store_true", help="show the trace of an error")
+    for name, (field, about) in settings(cls).items():
+        flag = f"--{name.replace('_', '-')}"
+        text = f"{about.help}{_default(field, about)}".replace("%", "%%")
+        if kinds(cls, name) == (bool,):
+            made.add_argument(flag, dest=name, default=None, action=argparse.BooleanOptionalAction, help=text)
+        else:
+            metavar = about.metavar or _metavar(kinds(cls, name))
+            made.add_argument(flag, dest=name, default=None, metavar=metavar, help=text)
+    return made
+
+
+def from_argv(cls: type[Request], argv: Sequence[str], prog: str, description: str) -> Request:
+    """A request from a command line.
+
+    Raises:
+        InputError: An unknown flag or a refused value.
+        SystemExit: After `--help`.
+    """
+    values = vars(parser(cls, prog, description).read(argv))
+    return cls(**{name: values[name] for name in settings(cls) if values[name] is not None})
+
+
+class _Help(argparse.HelpFormatter):
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=32, width=110)
+
+
+def _metavar(of: tuple[Any, ...]) -> str:
+    words = []
+    for kind in of:
+        if typing.get_origin(kind) is Literal:
+            words += typing.get_args(kind)
+        else:
+            words.append({int: "N", float: "X", Path: "PATH", Size: "WIDTHxHEIGHT"}.get(kind, "TEXT"))
+    return "|".join(words)
+
+
+def _default(field: dataclasses.Field, about: Setting) -> str:
+    parts = []
+    if about.minimum is not None:
+        parts.append(_bounds(about))
+    if field.default is None:
+        parts += [f"default: {about.unset}"] if about.unset else []
+    elif not isinstance(field.default, bool):
+        parts.append(f"default: {field.default!s}" if field.default != "" else "default: none")
+    return f" [{'; '.join(parts)}]" if parts else ""

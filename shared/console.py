@@ -1,0 +1,96 @@
+"""The one place that talks to the person at the terminal.
+
+Results (paths, receipts, tables) go to standard output, everything else to standard error, so that a pipe
+carries results only. What a run adjusts is said aloud with `note`; `run` turns exceptions into exit codes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import traceback
+from collections.abc import Callable, Generator, Sequence
+
+from shared.errors import KinoraError
+
+PROGRAM = "kinora"
+INTERRUPTED = 130
+
+
+def result(text: str) -> None:
+    """Print what the command was asked for, on standard output."""
+    print(text, flush=True)
+
+
+def note(text: str) -> None:
+    """Say aloud what was adjusted, chosen or left out, one line on standard error."""
+    print(f"{PROGRAM}: {text}", file=sys.stderr, flush=True)
+
+
+def printable(text: str) -> str:
+    """A stranger's text with everything that could steer a terminal written as an escape."""
+    return "".join(char if char.isprintable() or char in "\n\t" else f"\\u{ord(char):04x}" for char in text)
+
+
+class Progress:
+    """A bar with rate and time left, advanced by whoever does the work."""
+
+    def __init__(self, total: int, label: str) -> None:
+        from tqdm import tqdm  # takes 0.1 s, which `--help` shall not pay
+
+        self._bar = tqdm(total=total, desc=label, unit="step", file=sys.stderr, disable=None, leave=False)
+
+    def advance(self, steps: int = 1) -> None:
+        """Count finished steps."""
+        self._bar.update(steps)
+
+    def close(self) -> None:
+        """Remove the bar from the terminal."""
+        self._bar.close()
+
+
+@contextlib.contextmanager
+def progress(total: int, label: str) -> Generator[Progress]:
+    """Show a progress bar while the block runs; nothing is drawn where there is no terminal."""
+    bar = Progress(total, label)
+    try:
+        yield bar
+    finally:
+        bar.close()
+
+
+def run(command: Callable[[list[str]], int | None], argv: Sequence[str]) -> int:
+    """Run a command and return its exit code: 0 done, 1 our fault, 2 bad input, 3 a failed check, 130 Ctrl-C.
+
+    `--debug` anywhere before a lone `--` is taken out of `argv` and shows the trace of an error.
+    """
+    words = list(argv)
+    end = words.index("--") if "--" in words else len(words)
+    debug = "--debug" in words[:end]
+    words = [word for place, word in enumerate(words) if place >= end or word != "--debug"]
+    try:
+        code = command(words) or 0
+        sys.stdout.flush()
+    except KinoraError as error:
+        _complain(str(error), debug)
+        return error.exit_code
+    except KeyboardInterrupt:
+        _complain("interrupted", debug)
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader has what it wanted (`kinora show clip.mp4 | head`); Python must not flush into it again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        hint = "" if debug else " (a fault of Kinora's own; --debug shows where)"
+        _complain(f"{type(error).__name__}: {error}{hint}", debug)
+        return 1
+    return code
+
+
+def _complain(message: str, debug: bool) -> None:
+    if debug:
+        traceback.print_exc(file=sys.stderr)
+    line = printable(" ".join(message.split()))
+    print(f"{PROGRAM}: {line}" if line == "interrupted" else f"{PROGRAM}: error: {line}", file=sys.stderr)

@@ -1,0 +1,118 @@
+"""Still pictures: PNG with text in it, folders of PNGs, contact sheets."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image, ImageDraw, PngImagePlugin, UnidentifiedImageError
+
+from shared.errors import InputError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Frames = NDArray[np.uint8]
+
+TEXT_KEY = "kinora"
+"""The keyword of the iTXt chunk that holds a receipt."""
+
+SHEET_TILES = 12
+SHEET_TILE_SIDE = 160
+SHEET_CAPTION = 14
+SHEET_GAP = 4
+
+
+def write_png(frame: NDArray[np.uint8], path: Path, text: str | None = None) -> None:
+    """Write one frame, (H, W, 3) uint8, as a PNG, with `text` in an iTXt chunk."""
+    info = PngImagePlugin.PngInfo()
+    if text is not None:
+        info.add_itxt(TEXT_KEY, text)
+    Image.fromarray(frame).save(path, pnginfo=info)
+
+
+def read_png(path: Path) -> NDArray[np.uint8]:
+    """The picture in a PNG (or another still format that Pillow knows) as (H, W, 3) uint8.
+
+    Raises:
+        InputError: The file is missing, damaged, or no picture.
+    """
+    try:
+        with Image.open(path) as picture:
+            return np.asarray(picture.convert("RGB"))
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise InputError(f"{path} cannot be read as a picture: {error}") from error
+
+
+def write_png_folder(frames: Frames, folder: Path) -> None:
+    """Write frames as `00000.png`, `00001.png`, ... into a new folder."""
+    folder.mkdir()
+    for index, frame in enumerate(frames):
+        write_png(frame, folder / f"{index:05}.png")
+
+
+def png_files(folder: Path) -> list[Path]:
+    """The pictures of a folder in the order of their names.
+
+    Raises:
+        InputError: There are none.
+    """
+    files = sorted(folder.glob("*.png"))
+    if not files:
+        raise InputError(f"{folder} holds no .png files")
+    return files
+
+
+def read_png_folder(folder: Path) -> Frames:
+    """The frames of a folder of PNGs, (F, H, W, 3) uint8.
+
+    Raises:
+        InputError: No pictures, or pictures of different sizes.
+    """
+    files = png_files(folder)
+    frames = [read_png(file) for file in files]
+    for file, frame in zip(files, frames, strict=True):
+        if frame.shape != frames[0].shape:
+            height, width = frame.shape[:2]
+            raise InputError(f"{file} is {width}x{height}, the pictures before it are of another size")
+    return np.stack(frames)
+
+
+def contact_sheet(frames: Frames, fps: float) -> NDArray[np.uint8]:
+    """Up to twelve frames, evenly spread, first and last included, side by side with their times.
+
+    Args:
+        frames: (F, H, W, 3) uint8.
+        fps: Frames per second, for the times.
+
+    Returns:
+        One picture, (H', W', 3) uint8; small frames are enlarged by a whole factor.
+    """
+    count = min(len(frames), SHEET_TILES)
+    chosen = np.linspace(0, len(frames) - 1, count).round().astype(int)
+    height, width = frames.shape[1:3]
+    scale = max(1, SHEET_TILE_SIDE // max(height, width))
+    columns = math.ceil(math.sqrt(count * height / width)) if count > 1 else 1
+    step_x, step_y = width * scale + SHEET_GAP, height * scale + SHEET_GAP + SHEET_CAPTION
+    rows = math.ceil(count / columns)
+    sheet = Image.new("RGB", (columns * step_x + SHEET_GAP, rows * step_y + SHEET_GAP), (24, 24, 24))
+    pen = ImageDraw.Draw(sheet)
+    for place, index in enumerate(chosen):
+        x, y = SHEET_GAP + place % columns * step_x, SHEET_GAP + place // columns * step_y
+        tile = Image.fromarray(frames[index]).resize(
+            (width * scale, height * scale), Image.Resampling.NEAREST
+        )
+        sheet.paste(tile, (x, y))
+        pen.text((x, y + height * scale + 1), f"{index / fps:.2f} s", fill=(200, 200, 200))
+    return np.asarray(sheet)
+
+
+def pixels_sha256(frames: Frames) -> str:
+    """The hash over the pixels of pictures that are stored without loss, (F, H, W, 3) uint8."""
+    digest = hashlib.sha256("x".join(map(str, frames.shape)).encode())
+    for frame in frames:
+        digest.update(frame.tobytes())
+    return digest.hexdigest()

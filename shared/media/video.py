@@ -1,0 +1,225 @@
+"""Encoding and decoding of films through PyAV: H.264 in MP4, FFV1 in MKV, GIF."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from collections.abc import Generator
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import av
+import av.error
+import numpy as np
+from av.filter import Graph
+from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc, Interpolation
+from av.video.stream import VideoStream
+
+from shared.config import one_of
+from shared.console import note
+from shared.errors import InputError
+
+if TYPE_CHECKING:
+    from av.container import InputContainer, OutputContainer
+    from numpy.typing import NDArray
+
+    Frames = NDArray[np.uint8]
+
+H264_OPTIONS = {"crf": "12", "preset": "medium"}
+"""Colour bars come back at 48 dB; the rest is lost to chroma at half resolution, not to quantisation."""
+
+DEMUXERS = {
+    ".mp4": "mov",
+    ".mov": "mov",
+    ".m4v": "mov",
+    ".mkv": "matroska",
+    ".webm": "matroska",
+    ".gif": "gif",
+}
+"""The suffix decides, never the content: a playlist in disguise could name other files and addresses."""
+
+_CONTAINER_OPTIONS = {
+    # The index first, so that a browser plays while it loads; no clock or random number in the file.
+    ".mp4": {"movflags": "+faststart", "fflags": "+bitexact"},
+    # The receipt's hash is written in place after muxing: a CRC over the tags would no longer hold.
+    ".mkv": {"fflags": "+bitexact", "write_crc32": "0"},
+    ".gif": {"fflags": "+bitexact", "loop": "0"},
+}
+
+
+def rate(fps: float) -> Fraction:
+    """The frame rate as the fraction that containers want; 29.97 and its like are n * 1000 / 1001."""
+    ntsc = Fraction(round(fps * 1.001) * 1000, 1001)
+    return ntsc if abs(ntsc - fps) < 1e-3 and fps != round(fps) else Fraction(fps).limit_denominator(1000)
+
+
+def encode(frames: Frames, fps: float, path: Path) -> None:
+    """Encode frames to a film without a comment; the suffix decides the codec.
+
+    Args:
+        frames: (F, H, W, 3) uint8, RGB.
+        fps: Frames per second.
+        path: `.mp4`, `.mkv` or `.gif`.
+    """
+    suffix = path.suffix.lower()
+    if suffix == ".gif":
+        _encode_gif(frames, fps, path)
+        return
+    with _created(path) as container:
+        if suffix == ".mp4":
+            frames = _even(frames)
+            stream = _add_h264(container, frames, fps)
+        else:
+            stream = _add_stream(container, "ffv1", frames, rate=rate(fps))
+            stream.pix_fmt = "bgr0"
+        for index, picture in enumerate(frames):
+            frame = _to_stream_format(picture, stream.pix_fmt)
+            frame.pts, frame.time_base = index, 1 / rate(fps)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+
+
+def _created(path: Path) -> OutputContainer:
+    return av.open(f"file:{path}", "w", options=_CONTAINER_OPTIONS[path.suffix.lower()])
+
+
+def _add_stream(container: OutputContainer, codec: str, frames: Frames, **about: Any) -> VideoStream:
+    stream = container.add_stream(codec, **about)
+    assert isinstance(stream, VideoStream)  # what PyAV makes of every codec named here
+    stream.height, stream.width = frames.shape[1:3]
+    return stream
+
+
+def _add_h264(container: OutputContainer, frames: Frames, fps: float) -> VideoStream:
+    stream = _add_stream(container, "libx264", frames, rate=rate(fps), options=H264_OPTIONS)
+    stream.pix_fmt = "yuv420p"
+    context = stream.codec_context
+    context.colorspace = Colorspace.ITU709
+    context.color_range = ColorRange.MPEG
+    context.color_primaries = ColorPrimaries.BT709
+    context.color_trc = ColorTrc.BT709
+    return stream
+
+
+def _to_stream_format(picture: NDArray[np.uint8], pixels: str | None) -> av.VideoFrame:
+    frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
+    if pixels == "yuv420p":
+        return frame.reformat(
+            format="yuv420p",
+            src_colorspace=Colorspace.ITU709,
+            dst_colorspace=Colorspace.ITU709,
+            dst_color_range=ColorRange.MPEG,
+            interpolation=Interpolation.AREA | Interpolation.ACCURATE_RND,  # no ringing beside hard edges
+        )
+    return frame.reformat(format=pixels)
+
+
+def _even(frames: Frames) -> Frames:
+    height, width = frames.shape[1:3]
+    if height % 2 == 0 and width % 2 == 0:
+        return frames
+    note(
+        f"{width}x{height} is odd and H.264 wants even sides: the last column or row is repeated "
+        f"({width + width % 2}x{height + height % 2}); .mkv keeps odd sizes"
+    )
+    return np.pad(frames, ((0, 0), (0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+
+
+def _encode_gif(frames: Frames, fps: float, path: Path) -> None:
+    """One palette for the whole clip; delays are hundredths of a second, rounded so that none adds up."""
+    height, width = frames.shape[1:3]
+    graph = Graph()
+    source = graph.add_buffer(
+        width=width, height=height, format=av.VideoFormat("rgb24"), time_base=Fraction(1, 100)
+    )
+    split, palette = graph.add("split"), graph.add("palettegen", "stats_mode=full")
+    use, sink = graph.add("paletteuse", "dither=sierra2_4a"), graph.add("buffersink")
+    source.link_to(split)
+    split.link_to(palette, 0, 0)
+    split.link_to(use, 1, 0)
+    palette.link_to(use, 0, 1)
+    use.link_to(sink)
+    graph.configure()
+    with _created(path) as container:
+        stream = _add_stream(container, "gif", frames, rate=100)
+        stream.pix_fmt = "pal8"
+        for index, picture in enumerate(frames):
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
+            frame.pts, frame.time_base = round(index * 100 / fps), Fraction(1, 100)
+            source.push(frame)
+        source.push(None)
+        for _ in frames:
+            container.mux(stream.encode(graph.vpull()))
+        container.mux(stream.encode(None))
+
+
+def remux(source: Path, target: Path, comment: str) -> None:
+    """Copy the streams of a film into another file of the same format, with a comment in its metadata.
+
+    PyAV drops metadata that is set after the first packet, hence the second pass; nothing is re-encoded.
+    """
+    with opened(source) as old, _created(target) as new:
+        new.metadata["comment"] = comment
+        streams = {stream.index: new.add_stream_from_template(stream) for stream in old.streams}
+        for packet in old.demux():
+            if packet.dts is not None:
+                packet.stream = streams[packet.stream.index]
+                new.mux(packet)
+
+
+@contextlib.contextmanager
+def opened(path: Path) -> Generator[InputContainer]:
+    """A film opened for reading, whatever FFmpeg has against it said in one line.
+
+    Raises:
+        InputError: The file is missing, or damaged, or no film.
+    """
+    demuxer = DEMUXERS.get(path.suffix.lower())
+    if demuxer is None:
+        raise InputError(f"{path} is of no kind that is read: {one_of(DEMUXERS)}")
+    try:
+        with av.open(f"file:{path}", format=demuxer, metadata_errors="replace") as container:
+            yield container
+    except av.error.FFmpegError as error:
+        raise InputError(f"{path} cannot be read as a film: {error.strerror}") from error
+
+
+def stream_hashes(path: Path) -> dict[str, str]:
+    """The sha256 over the encoded packets, per kind of stream: `video`, `audio`."""
+    hashes = {}
+    with opened(path) as container:
+        for packet in container.demux():
+            digest = hashes.setdefault(packet.stream.type, hashlib.sha256())
+            digest.update(f"{packet.stream.index} {packet.size}\n".encode())
+            digest.update(bytes(packet))
+    return {kind: digest.hexdigest() for kind, digest in hashes.items()}
+
+
+def decode(path: Path) -> tuple[Frames, float]:
+    """All frames of a film, (F, H, W, 3) uint8, and its frame rate.
+
+    Raises:
+        InputError: The file is not a film that can be read, or has no picture.
+    """
+    with opened(path) as container:
+        if not container.streams.video:
+            raise InputError(f"{path} has no picture")
+        stream = container.streams.video[0]
+        frames = [_to_rgb(frame) for frame in container.decode(stream)]
+        fps = float(stream.average_rate or 0)
+    if not frames or not fps:
+        raise InputError(f"{path} has no picture")
+    return np.stack(frames), fps
+
+
+def _to_rgb(frame: av.VideoFrame) -> NDArray[np.uint8]:
+    if not frame.format.is_rgb:
+        frame = frame.reformat(format="rgb24", dst_color_range=ColorRange.JPEG)
+    return frame.to_ndarray(format="rgb24").astype(np.uint8, copy=False)
+
+
+def comment(path: Path) -> str:
+    """The comment in a film's metadata, empty where there is none."""
+    with opened(path) as container:
+        return next((text for key, text in container.metadata.items() if key.lower() == "comment"), "")

@@ -1,0 +1,53 @@
+"""Writes a clip together with its receipt, whole or not at all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from shared.config import one_of
+from shared.errors import InputError
+from shared.media import picture, video
+from shared.media.clip import Clip
+from shared.media.files import replacing
+from shared.media.naming import SUFFIXES
+from shared.provenance import places, receipt
+
+
+def write_with_receipt(clip: Clip, path: Path) -> Path:
+    """Write a clip in the format of the path's suffix, with the receipt inside; see `Clip.save`."""
+    suffix = path.suffix.lower()
+    if suffix not in ("", *SUFFIXES):
+        raise InputError(f"{path} must end in {one_of(SUFFIXES)}, or in nothing for a folder of PNGs")
+    if suffix == ".png" and len(clip.frames) > 1:
+        raise InputError(
+            f"{path} holds one frame and the clip has {len(clip.frames)}: name a folder, or .mp4"
+        )
+    clip.check_shows_something()
+    with replacing(path) as temporary:
+        if suffix == "":
+            _write_folder(clip, temporary)
+        elif suffix == ".png":
+            text = receipt.canonical(receipt.build(clip, {"video": picture.pixels_sha256(clip.frames)}))
+            picture.write_png(clip.frames[0], temporary, text)
+        else:
+            _write_film(clip, temporary)
+        places.seal(temporary)
+    return path
+
+
+def _write_folder(clip: Clip, folder: Path) -> None:
+    picture.write_png_folder(clip.frames, folder)
+    made = receipt.build(clip, {"video": picture.pixels_sha256(clip.frames)})
+    (folder / places.RECEIPT_FILE).write_text(receipt.canonical(made), encoding="utf-8")
+
+
+def _write_film(clip: Clip, path: Path) -> None:
+    encoded = path.with_name(f"encoded{path.suffix}")
+    video.encode(clip.frames, clip.fps, encoded)
+    text = receipt.canonical(receipt.build(clip, video.stream_hashes(encoded)))
+    if path.suffix.lower() == ".gif":
+        data = encoded.read_bytes()
+        at = places.gif_comment_place(data)
+        path.write_bytes(data[:at] + places.gif_comment(text) + data[at:])
+    else:
+        video.remux(encoded, path, text)
