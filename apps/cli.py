@@ -31,7 +31,7 @@ COMMANDS = {
 
 
 def main() -> int:
-    """The console script: the command line's exit code (0 done, 1 our fault, 2 bad input, 3 check, 130 Ctrl-C)."""
+    """The console script: run the command line, return its exit code (see `console.run`)."""
     return console.run(dispatch, sys.argv[1:])
 
 

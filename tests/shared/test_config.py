@@ -1,0 +1,122 @@
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.config import Size, check, from_argv, from_mapping, near_miss, setting, to_mapping
+from shared.errors import InputError
+
+
+@dataclass(frozen=True)
+class Order:
+    name: str = setting("nobody", "who")
+    steps: int = setting(20, "how many", minimum=1, maximum=1000)
+    scale: Literal["auto"] | float | None = setting(
+        None, "how much", minimum=0.5, maximum=9, unset="the model's"
+    )
+    size: Size | None = setting(None, "pixels")
+    quick: bool = setting(False, "hurry")
+    place: Path | None = setting(None, "where", local=True)
+
+    def __post_init__(self):
+        check(self)
+
+
+def order(*argv):
+    return from_argv(Order, argv, "order", "An order.")
+
+
+def test_flags_become_typed_values():
+    made = order("--steps", "3", "--scale", "auto", "--size", "64x48", "--quick", "--place", "here")
+    assert made == Order("nobody", 3, "auto", Size(64, 48), True, Path("here"))
+
+
+def test_a_union_takes_each_of_its_kinds():
+    assert order("--scale", "2.5").scale == 2.5
+
+
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        (["--steps", "0"], "steps must be 1 to 1000, not 0"),
+        (["--steps", "1e3"], "steps: wanted a whole number, not '1e3'"),
+        (["--steps", "9" * 5000], "a whole number"),
+        (["--scale", "nan"], "scale: wanted auto or a finite number, not 'nan'"),
+        (["--scale", "inf"], "a finite number"),
+        (["--scale", "atuo"], "did you mean auto?"),
+        (["--size", "64"], "WIDTHxHEIGHT"),
+        (["--setps", "3"], "unknown flag '--setps' (did you mean --steps?)"),
+        (["--step", "3"], "unknown flag '--step'"),
+        (["stray"], "unknown word 'stray'"),
+        (["--steps"], "expected one argument"),
+        (["--name", "a\0b"], "without NUL"),
+        (["--name", "\udcff"], "UTF-8"),
+    ],
+)
+def test_what_is_refused_is_named_in_one_line(argv, words):
+    with pytest.raises(InputError) as refusal:
+        order(*argv)
+    assert words in str(refusal.value)
+    assert "\n" not in str(refusal.value)
+    assert len(str(refusal.value)) < 200
+
+
+@pytest.mark.parametrize(
+    ("mapping", "words"),
+    [
+        ({"setps": 3}, "did you mean steps?"),
+        ({"steps": True}, "a whole number"),
+        ({"steps": 2.5}, "a whole number"),
+        ({"steps": None}, "a value is wanted"),
+        ({"quick": "yes"}, "true or false"),
+        ({"name": 3}, "text"),
+        ({"scale": [1]}, "a finite number"),
+        ({1: 2}, "unknown setting"),
+        ([], "a mapping"),
+    ],
+)
+def test_a_mapping_is_held_to_the_same_schema(mapping, words):
+    with pytest.raises(InputError, match=words.replace("?", r"\?")):
+        from_mapping(Order, mapping)
+
+
+def test_python_is_held_to_the_same_bounds():
+    with pytest.raises(InputError, match="steps must be 1 to 1000"):
+        Order(steps=1001)
+
+
+def test_a_receipt_keeps_no_paths():
+    made = Order(place=Path("/home/somebody"), size=Size(32, 16))
+    assert to_mapping(made) == {"name": "nobody", "steps": 20, "size": "32x16", "quick": False}
+    assert to_mapping(made, local=True)["place"] == "/home/somebody"
+
+
+@given(
+    st.builds(
+        Order,
+        name=st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20),
+        steps=st.integers(1, 1000),
+        scale=st.none() | st.just("auto") | st.floats(0.5, 9),
+        size=st.none() | st.builds(Size, st.integers(0, 9999), st.integers(0, 9999)),
+        quick=st.booleans(),
+    )
+)
+def test_every_request_comes_back_from_its_mapping(made):
+    assert from_mapping(Order, to_mapping(made, local=True)) == made
+
+
+def test_help_names_every_setting_with_bounds_and_default(capsys):
+    with pytest.raises(SystemExit) as leaving:
+        order("--help")
+    assert leaving.value.code == 0
+    text = capsys.readouterr().out
+    for words in ("--name", "how many [1 to 1000; default: 20]", "auto|X", "default: the model's", "--debug"):
+        assert words in text
+
+
+def test_a_suggestion_is_made_only_for_what_is_near():
+    assert near_miss("setps", ["steps", "seed"]) == " (did you mean steps?)"
+    assert near_miss("zebra", ["steps", "seed"]) == ""

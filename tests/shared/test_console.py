@@ -1,0 +1,70 @@
+import os
+import subprocess
+import sys
+
+import pytest
+
+from shared import console
+from shared.errors import CheckFailed, InputError, ResourceError
+
+
+def fail_with(error):
+    def command(argv):
+        raise error
+
+    return command
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (InputError("steps must be 1 to 1000, not 0"), 2),
+        (ResourceError("the disk is full"), 2),
+        (CheckFailed("the picture changed"), 3),
+        (KeyboardInterrupt(), 130),
+        (ZeroDivisionError("division by zero"), 1),
+    ],
+)
+def test_an_error_becomes_an_exit_code_and_one_line(error, code, capsys):
+    assert console.run(fail_with(error), []) == code
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.count("\n") == 1
+    assert "Traceback" not in printed.err
+
+
+def test_a_fault_of_ours_points_to_the_debug_flag(capsys):
+    console.run(fail_with(ZeroDivisionError("division by zero")), [])
+    assert "ZeroDivisionError: division by zero" in capsys.readouterr().err
+
+
+def test_debug_shows_the_trace(capsys):
+    assert console.run(fail_with(InputError("no")), ["--debug"]) == 2
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_debug_does_not_reach_the_command():
+    seen = []
+    assert console.run(seen.append, ["a", "--debug", "--", "--debug"]) == 0
+    assert seen == [["a", "--", "--debug"]]
+
+
+def test_a_strangers_text_cannot_steer_the_terminal(capsys):
+    console.run(fail_with(InputError("bad \x1b[2J file\nname")), [])
+    printed = capsys.readouterr().err
+    assert "\x1b" not in printed
+    assert printed.count("\n") == 1
+
+
+def test_a_closed_pipe_is_no_error():
+    script = (
+        "import sys; from shared import console\n"
+        "def many(argv):\n"
+        "    for _ in range(100000): console.result('line')\n"
+        "sys.exit(console.run(many, []))"
+    )
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run([sys.executable, "-c", script], stdout=write, stderr=subprocess.PIPE, check=False)
+    os.close(write)
+    assert (done.returncode, done.stderr) == (0, b"")
