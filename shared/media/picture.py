@@ -13,9 +13,16 @@ from PIL import Image, ImageDraw, PngImagePlugin, UnidentifiedImageError
 from shared.errors import InputError
 
 if TYPE_CHECKING:
+    import mmap
+    from collections.abc import Iterable, Iterator
+
     from numpy.typing import NDArray
 
+    Buffer = bytes | mmap.mmap
+
     Frames = NDArray[np.uint8]
+
+PNG_HEAD = b"\x89PNG\r\n\x1a\n"
 
 TEXT_KEY = "kinora"
 """The keyword of the iTXt chunk that holds a receipt."""
@@ -111,8 +118,30 @@ def contact_sheet(frames: Frames, fps: float) -> NDArray[np.uint8]:
 
 
 def pixels_sha256(frames: Frames) -> str:
-    """The hash over the pixels of pictures that are stored without loss, (F, H, W, 3) uint8."""
+    """The hash of pixels without any codec: the shape, then (F, H, W, 3) uint8 in C order."""
     digest = hashlib.sha256("x".join(map(str, frames.shape)).encode())
     for frame in frames:
         digest.update(frame.tobytes())
+    return digest.hexdigest()
+
+
+def png_chunks(data: Buffer) -> Iterator[tuple[bytes, int, int]]:
+    """Name, start and end of each chunk in a PNG: what its CRC covers, the name included; the CRC follows."""
+    at = len(PNG_HEAD)
+    while at + 12 <= len(data):
+        end = at + 8 + int.from_bytes(data[at : at + 4], "big")
+        if end + 4 > len(data):
+            return
+        yield data[at + 4 : at + 8], at + 4, end
+        at = end + 4
+
+
+def png_sha256(files: Iterable[Path]) -> str:
+    """The hash over the picture in each PNG, which leaves out texts and other extras."""
+    digest = hashlib.sha256()
+    for file in files:
+        data = file.read_bytes()
+        for name, start, end in png_chunks(data):
+            if name[:1].isupper():  # a critical chunk, as the PNG specification has it (section 5.4)
+                digest.update(data[start:end])
     return digest.hexdigest()

@@ -185,7 +185,7 @@ def opened(path: Path) -> Generator[InputContainer]:
         raise InputError(f"{path} cannot be read as a film: {error.strerror}") from error
 
 
-def stream_hashes(path: Path) -> dict[str, str]:
+def packet_hashes(path: Path) -> dict[str, str]:
     """The sha256 over the encoded packets, per kind of stream: `video`, `audio`."""
     hashes = {}
     with opened(path) as container:

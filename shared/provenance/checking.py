@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from shared.errors import InputError
-from shared.media import picture, video
 from shared.provenance import places, receipt
+from shared.provenance.streams import stream_hashes
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def verify(path: Path) -> Verification:
     if said["file_sha256"] == places.file_sha256(path, place) and places.intact_frame(path, place):
         return Verification(())
     try:
-        streams = _streams(path)
+        streams = stream_hashes(path)
     except InputError:
         return Verification(("picture",))
     words = {"video": "picture", "audio": "sound"}
@@ -76,11 +76,3 @@ def _existing(path: Path) -> Path:
     if not path.exists():
         raise InputError(f"{path} does not exist")
     return path
-
-
-def _streams(path: Path) -> dict[str, str]:
-    if path.is_dir():
-        return {"video": picture.pixels_sha256(picture.read_png_folder(path))}
-    if path.suffix.lower() in video.DEMUXERS:
-        return video.stream_hashes(path)
-    return {"video": picture.pixels_sha256(picture.read_png(path)[None])}

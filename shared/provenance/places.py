@@ -17,13 +17,13 @@ from pathlib import Path
 
 from shared.errors import InputError
 from shared.media.files import refusal
-from shared.media.picture import TEXT_KEY, png_files
+from shared.media.picture import PNG_HEAD, TEXT_KEY, png_chunks, png_files
 from shared.media.video import comment
 from shared.provenance.receipt import LARGEST, ZEROS
 
 RECEIPT_FILE = "receipt.json"
+Buffer = bytes | mmap.mmap
 _MARK = b'"file_sha256":"'
-_PNG_HEAD = b"\x89PNG\r\n\x1a\n"
 _GIF_COMMENT = b"\x21\xfe"
 _STEP = 1 << 20
 
@@ -58,7 +58,7 @@ def find(path: Path) -> Place:
         if path.is_dir():
             return _find_in_folder(path)
         with _bytes_of(path) as data:
-            if data[: len(_PNG_HEAD)] == _PNG_HEAD:
+            if data[: len(PNG_HEAD)] == PNG_HEAD:
                 return _find_in_png(path, data)
             if data[:3] == b"GIF":
                 return _find_in_gif(path, data)
@@ -109,7 +109,7 @@ def intact_frame(path: Path, place: Place) -> bool:
 
 
 @contextmanager
-def _bytes_of(path: Path) -> Generator[mmap.mmap | bytes]:
+def _bytes_of(path: Path) -> Generator[Buffer]:
     with path.open("rb") as file:
         if path.stat().st_size == 0:
             yield b""  # which mmap refuses
@@ -118,7 +118,7 @@ def _bytes_of(path: Path) -> Generator[mmap.mmap | bytes]:
             yield data
 
 
-def _before_sealing(data: mmap.mmap | bytes, place: Place) -> list[tuple[int, bytes]]:
+def _before_sealing(data: Buffer, place: Place) -> list[tuple[int, bytes]]:
     """What stood in the file while it was hashed: offsets and bytes."""
     stood = [(place.digest, ZEROS.encode())]
     if place.chunk is not None:
@@ -129,7 +129,7 @@ def _before_sealing(data: mmap.mmap | bytes, place: Place) -> list[tuple[int, by
     return stood
 
 
-def _update(hashed: hashlib._Hash, data: mmap.mmap | bytes, start: int, end: int) -> None:
+def _update(hashed: hashlib._Hash, data: Buffer, start: int, end: int) -> None:
     for at in range(start, end, _STEP):
         hashed.update(data[at : min(at + _STEP, end)])
 
@@ -159,19 +159,16 @@ def _find_in_folder(folder: Path) -> Place:
     return Place(_text(raw), _digest_in(raw, file))
 
 
-def _find_in_png(path: Path, data: mmap.mmap | bytes) -> Place:
-    at, head = len(_PNG_HEAD), b"iTXt" + TEXT_KEY.encode() + b"\0" * 5
-    while at + 12 <= len(data):
-        size = int.from_bytes(data[at : at + 4], "big")
-        start, end = at + 4, at + 8 + size
-        if size <= LARGEST and data[start : start + len(head)] == head and end + 4 <= len(data):
+def _find_in_png(path: Path, data: Buffer) -> Place:
+    head = b"iTXt" + TEXT_KEY.encode() + b"\0" * 5
+    for name, start, end in png_chunks(data):
+        if name == b"iTXt" and end - start <= LARGEST and data[start : start + len(head)] == head:
             raw = data[start + len(head) : end]
             return Place(_text(raw), start + len(head) + _digest_in(raw, path), (start, end))
-        at = end + 4
     raise NoReceiptError(f"{path} has no receipt of Kinora's: it was not made here, or lost its metadata")
 
 
-def gif_comment_place(data: mmap.mmap | bytes) -> int:
+def gif_comment_place(data: Buffer) -> int:
     """Offset after a GIF's header and global palette, where a receipt stands."""
     if len(data) < 13:
         return len(data)
@@ -192,7 +189,7 @@ def _pieces(raw: bytes) -> list[bytes]:
     return [raw[at : at + 255] for at in range(0, len(raw), 255)]
 
 
-def _find_in_gif(path: Path, data: mmap.mmap | bytes) -> Place:
+def _find_in_gif(path: Path, data: Buffer) -> Place:
     at = gif_comment_place(data)
     missing = NoReceiptError(f"{path} has no receipt of Kinora's: it was not made here, or lost its metadata")
     if data[at : at + 2] != _GIF_COMMENT:
@@ -208,7 +205,7 @@ def _find_in_gif(path: Path, data: mmap.mmap | bytes) -> Place:
     return Place(_text(raw), digest)
 
 
-def _find_in_film(path: Path, data: mmap.mmap | bytes) -> Place:
+def _find_in_film(path: Path, data: Buffer) -> Place:
     text = comment(path)
     raw = text.encode()
     inside = _digest_in(raw, path)

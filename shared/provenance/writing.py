@@ -11,6 +11,7 @@ from shared.media.clip import Clip
 from shared.media.files import replacing
 from shared.media.naming import SUFFIXES
 from shared.provenance import places, receipt
+from shared.provenance.streams import stream_hashes
 
 
 def write_with_receipt(clip: Clip, path: Path) -> Path:
@@ -27,8 +28,9 @@ def write_with_receipt(clip: Clip, path: Path) -> Path:
         if suffix == "":
             _write_folder(clip, temporary)
         elif suffix == ".png":
-            text = receipt.canonical(receipt.build(clip, {"video": picture.pixels_sha256(clip.frames)}))
-            picture.write_png(clip.frames[0], temporary, text)
+            picture.write_png(clip.frames[0], temporary)
+            made = receipt.build(clip, stream_hashes(temporary))
+            picture.write_png(clip.frames[0], temporary, receipt.canonical(made))
         else:
             _write_film(clip, temporary)
         places.seal(temporary)
@@ -37,14 +39,14 @@ def write_with_receipt(clip: Clip, path: Path) -> Path:
 
 def _write_folder(clip: Clip, folder: Path) -> None:
     picture.write_png_folder(clip.frames, folder)
-    made = receipt.build(clip, {"video": picture.pixels_sha256(clip.frames)})
+    made = receipt.build(clip, stream_hashes(folder))
     (folder / places.RECEIPT_FILE).write_text(receipt.canonical(made), encoding="utf-8")
 
 
 def _write_film(clip: Clip, path: Path) -> None:
     encoded = path.with_name(f"encoded{path.suffix}")
     video.encode(clip.frames, clip.fps, encoded)
-    text = receipt.canonical(receipt.build(clip, video.stream_hashes(encoded)))
+    text = receipt.canonical(receipt.build(clip, stream_hashes(encoded)))
     if path.suffix.lower() == ".gif":
         data = encoded.read_bytes()
         at = places.gif_comment_place(data)
