@@ -186,7 +186,7 @@ class TextEncoder:
             note: called with one line for each prompt that was too long and had to be cut.
 
         Returns:
-            embeds (B, L, D), mask (B, L) and pooled (B, D_pool), L the longest prompt of the batch.
+            embeds (B, L, D), mask (B, L) or None, and pooled (B, D_pool); L is the longest prompt's length.
 
         Raises:
             InputError: a prompt holds markup that belongs to the tokenizer.
@@ -198,7 +198,7 @@ class TextEncoder:
             for prompt, lost, clip_lost in zip(prompts, cut, clip_cut, strict=True):
                 for line in _truncation_notes(prompt, lost, clip_lost):
                     note(line)
-        return TextConditioning(embeds=embeds, mask=mask, pooled=pooled)
+        return TextConditioning(embeds, mask, pooled).trimmed()
 
 
 def _truncation_notes(prompt: str, lost: int, clip_lost: int) -> Iterator[str]:

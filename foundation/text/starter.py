@@ -13,7 +13,12 @@ from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_toke
 from foundation.text.templates import FOLDER_KEY, PromptTemplate, PromptTemplates
 
 if TYPE_CHECKING:
-    from transformers import CLIPModel, LlavaForConditionalGeneration, PreTrainedTokenizerFast
+    from transformers import (
+        CLIPModel,
+        CLIPVisionConfig,
+        LlavaForConditionalGeneration,
+        PreTrainedTokenizerFast,
+    )
 
 BEGIN, PAD, END_OF_TURN, IMAGE = "<|begin_of_text|>", "<pad>", "<|eot_id|>", "<image>"
 HEADER, HEADER_END = "<|start_header_id|>", "<|end_header_id|>"
@@ -60,7 +65,7 @@ class StarterSize:
     clip_mlp: int = 192
     projection: int = 96
     image_size: int = 64
-    patch: int = 8
+    patch: int = 16
 
     @property
     def image_tokens(self) -> int:
