@@ -16,7 +16,7 @@ FACE = slice(23, 91)
 LEFT_HAND, RIGHT_HAND = slice(91, 112), slice(112, 133)
 MOUTH_CORNERS = (23 + 48, 23 + 54)
 """Right and left corner of the mouth."""
-INNER_LIPS = (23 + 62, 23 + 66)
+MOUTH_MIDDLE = (23 + 62, 23 + 66)
 """Upper and lower middle of the opening."""
 
 

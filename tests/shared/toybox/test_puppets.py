@@ -5,7 +5,7 @@ import pytest
 
 from shared.errors import InputError
 from shared.toybox.palette import BACKGROUNDS
-from shared.toybox.puppet_keypoints import INNER_LIPS, LEFT_SHOULDER, LEFT_WRIST, MOUTH_CORNERS, RIGHT_WRIST
+from shared.toybox.puppet_keypoints import LEFT_SHOULDER, LEFT_WRIST, MOUTH_CORNERS, MOUTH_MIDDLE, RIGHT_WRIST
 from shared.toybox.puppets import (
     EXPRESSIONS,
     HAIRS,
@@ -89,7 +89,7 @@ def test_what_cannot_be_drawn_is_refused(puppet, arguments):
 def test_a_voice_can_move_the_mouth(puppet):
     opening = np.linspace(0.0, 1.0, 17).astype(np.float32)
     clip = render_puppet(puppet, tracks=with_mouth(make_tracks(puppet, 17, 8.0), opening))
-    lips = clip.keypoints[:, INNER_LIPS, 1]
+    lips = clip.keypoints[:, MOUTH_MIDDLE, 1]
     assert np.all(np.diff(lips[:, 1] - lips[:, 0]) > 0)
     assert np.array_equal(clip.expression.mouth_open, opening)
 
