@@ -45,7 +45,10 @@ def flow_sigmas(steps: int, shift: float) -> Tensor:
     _check(steps)
     if not 0 < shift < float("inf"):
         raise InputError(f"shift is {shift}; it must be a positive number")
-    return shifted(torch.linspace(1, 0, steps + 1), shift)
+    sigmas = shifted(torch.linspace(1, 0, steps + 1), shift)
+    # The fraction may round to the neighbour of 1, and a run begins at pure noise.
+    sigmas[0] = 1
+    return sigmas
 
 
 def auto_shift(steps: int) -> float:
