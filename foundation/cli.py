@@ -73,6 +73,7 @@ def _make_one(pipe: TextToVideoPipeline, request: TextToVideoRequest, output: Ou
             guidance=request.guidance,
             shift=request.shift,
             on_step=lambda *_: bar.advance(),
+            note=note,
         )
     about = {**clip.metadata, "command": "t2v", "request": to_mapping(request), "seed": request.seed}
     path = output.path(request.prompt, request.seed, len(clip.frames))

@@ -12,9 +12,10 @@ from shared.errors import CheckFailed
 
 def show(argv: list[str]) -> None:
     """Print the receipt of a file."""
-    from shared.provenance import read_receipt
-
     path = _file(argv, "kinora show", "Print what a file says about its making.")
+
+    from shared.provenance import read_receipt  # after --help, which needs no FFmpeg
+
     result(printable(json.dumps(read_receipt(path), indent=2, ensure_ascii=False)))
 
 
@@ -24,9 +25,10 @@ def verify(argv: list[str]) -> None:
     Raises:
         CheckFailed: It is not.
     """
+    path = _file(argv, "kinora verify", "Hash a file again and say what changed since it was written.")
+
     from shared import provenance
 
-    path = _file(argv, "kinora verify", "Hash a file again and say what changed since it was written.")
     found = provenance.verify(path)
     if not found.holds:
         raise CheckFailed(f"{path} is not as it was written: its {one_of(found.changed)} changed")
