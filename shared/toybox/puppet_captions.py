@@ -8,6 +8,7 @@ import numpy as np
 
 from shared.errors import InputError
 from shared.toybox.puppets import Puppet
+from shared.toybox.wording import BACKGROUND_WORDS, COLOR_WORDS
 
 Style = Literal["plain", "any", "structured"]
 Choice = TypeVar("Choice")
@@ -24,14 +25,6 @@ HAIR_WORDS = {
     "blond": ("blond", "blonde", "golden", "fair"),
     "white": ("white", "white", "silver", "snow-white"),
     "blue": ("blue", "blue", "bright blue"),
-}
-BACKGROUND_WORDS = {
-    "black": ("black", "black", "pitch-black"),
-    "gray": ("gray", "gray", "grey"),
-    "forest green": ("forest green", "forest green", "dark green"),
-    "navy": ("navy", "navy", "dark blue", "navy blue"),
-    "brown": ("brown",),
-    "sand": ("sand", "sand-colored", "beige", "tan"),
 }
 PLACES = (
     *("on a {} background", "on a {} background", "against a {} background", "in front of a {} wall"),
@@ -85,6 +78,13 @@ ACTION_WORDS: dict[str, Wordings] = {
         ("rocks to and fro", "rocking to and fro"),
     ),
 }
+EXPRESSION_ADJECTIVES = {
+    "smiling": ("smiling", "happy", "grinning", "laughing"),
+    "frowning": ("frowning", "angry", "grumpy"),
+    "surprised": ("surprised", "amazed", "astonished"),
+    "talking": ("talking", "speaking"),
+    "neutral": ("calm", "relaxed", "neutral"),
+}
 SHOTS = ("medium close-up", "close-up shot", "portrait", "head-and-shoulders shot")
 STYLES = ("flat cartoon", "simple animation", "puppet show", "clean vector graphics")
 LIGHTS = ("even lighting", "flat studio light", "soft light without shadows")
@@ -99,19 +99,30 @@ MOODS = {
 
 @dataclass(frozen=True)
 class PuppetFacts:
-    """What a caption says and a judge can check."""
+    """What a caption says and a judge can check: known words, None where nothing is said."""
 
-    hair: str
-    hair_style: str
-    clothes: str
-    background: str
-    expression: str
-    action: str
+    hair: str | None
+    clothes: str | None
+    background: str | None
+    expression: str | None
+    action: str | None
+    hair_style: str | None = None
 
 
 @dataclass(frozen=True)
 class Words:
-    """One choice of words for every fact: finite and -ing forms of what the puppet does, possibly empty."""
+    """One choice of words for every fact; what a puppet does may be empty.
+
+    Attributes:
+        noun: "woman".
+        hair: "red hair in a bun".
+        clothes: "blue top".
+        place: "on a gray background".
+        acts: "smiles and waves".
+        acting: "smiling and waving".
+        mien: "happy", for before the noun.
+        moves: "waves", for after it.
+    """
 
     noun: str
     hair: str
@@ -119,22 +130,24 @@ class Words:
     place: str
     acts: str
     acting: str
+    mien: str
+    moves: str
 
 
-def describe_puppet(puppet: Puppet) -> PuppetFacts:
-    """The facts that captions state and judges measure."""
+def describe_puppet(puppet: Puppet, *, still: bool = False) -> PuppetFacts:
+    """The facts that captions state and judges measure, of a clip or of its first frame alone."""
     return PuppetFacts(
         hair=puppet.hair,
-        hair_style=puppet.hair_style,
         clothes=puppet.clothes,
         background=puppet.background,
-        expression=puppet.expression,
-        action=puppet.action,
+        expression=None if still and puppet.expression == "talking" else puppet.expression,
+        action=None if still else puppet.action,
+        hair_style=puppet.hair_style,
     )
 
 
 def caption_puppet(
-    puppet: Puppet, rng: np.random.Generator, style: Style = "any", still: bool = False
+    puppet: Puppet, rng: np.random.Generator, style: Style = "plain", *, still: bool = False
 ) -> str:
     """A caption of a puppet's clip or picture.
 
@@ -150,56 +163,48 @@ def caption_puppet(
     """
     if style not in ("plain", "any", "structured"):
         raise InputError(f"Unknown caption style {style!r}: use 'plain', 'any' or 'structured'.")
-    facts = describe_puppet(puppet)
+    facts = describe_puppet(puppet, still=still)
     if style == "plain":
-        return plain(facts, still)
+        return plain(facts)
     if style == "any":
-        return sentence(choose_words(facts, rng, still), rng)
-    return structured(facts, rng, still)
+        return sentence(choose_words(facts, rng), rng)
+    return structured(facts, rng)
 
 
-def caption_skeleton(puppet: Puppet, rng: np.random.Generator, still: bool = False) -> str:
+def caption_skeleton(puppet: Puppet, rng: np.random.Generator, *, still: bool = False) -> str:
     """A caption of a puppet's skeleton drawing: what it is and how it moves."""
     what = pick(rng, ("a skeleton drawing of a person", "a colored stick figure", "a pose skeleton"))
     acts = "" if still else " that " + pick(rng, ACTION_WORDS[puppet.action])[0]
     return f"{what}{acts} on a black background"
 
 
-def plain(facts: PuppetFacts, still: bool) -> str:
+def plain(facts: PuppetFacts) -> str:
     """The fixed sentence: a person with red hair and a blue shirt smiles and waves on a gray background."""
-    acts, _ = deeds(facts, still, [0, 0], facts.action != "still")
+    words = [EXPRESSION_WORDS[facts.expression][0][0]] if facts.expression else []
+    if facts.action not in (None, "still"):
+        words.append(ACTION_WORDS[facts.action][0][0])
     look = f"a person with {facts.hair} hair and {article(facts.clothes)} shirt"
-    return " ".join(filter(None, (look, acts, f"on {article(facts.background)} background")))
+    return " ".join(filter(None, (look, " and ".join(words), f"on {article(facts.background)} background")))
 
 
-def deeds(facts: PuppetFacts, still: bool, choice: Sequence[int], with_action: bool) -> tuple[str, str]:
-    """Finite and -ing form of expression and action, empty where a single frame cannot show them."""
-    shown = []
-    if not (still and facts.expression == "talking"):
-        shown.append(EXPRESSION_WORDS[facts.expression][choice[0]])
-    if with_action and not still:
-        shown.append(ACTION_WORDS[facts.action][choice[1]])
-    finite, participles = (" and ".join(forms) for forms in zip(*shown, strict=True)) if shown else ("", "")
-    return finite, participles
-
-
-def choose_words(facts: PuppetFacts, rng: np.random.Generator, still: bool) -> Words:
+def choose_words(facts: PuppetFacts, rng: np.random.Generator) -> Words:
     """A random wording of every fact."""
-    choice = [
-        int(rng.integers(len(words)))
-        for words in (EXPRESSION_WORDS[facts.expression], ACTION_WORDS[facts.action])
-    ]
-    acts, acting = deeds(facts, still, choice, facts.action != "still" or rng.random() < 0.3)
+    shown = [pick(rng, EXPRESSION_WORDS[facts.expression])] if facts.expression else []
+    # That nothing moves is mostly left unsaid.
+    if facts.action and (facts.action != "still" or rng.random() < 0.3):
+        shown.append(pick(rng, ACTION_WORDS[facts.action]))
     hair = pick(rng, HAIR_WORDS[facts.hair]) + " hair"
     if rng.random() < 0.4:
         hair = f"{hair} in a bun" if facts.hair_style == "bun" else f"{facts.hair_style} {hair}"
     return Words(
         noun=pick(rng, SUBJECTS),
         hair=hair,
-        clothes=f"{facts.clothes} {pick(rng, CLOTHES)}",
+        clothes=f"{pick(rng, COLOR_WORDS[facts.clothes])} {pick(rng, CLOTHES)}",
         place=pick(rng, PLACES).replace("a {}", article(pick(rng, BACKGROUND_WORDS[facts.background]))),
-        acts=acts,
-        acting=acting,
+        acts=" and ".join(finite for finite, _ in shown),
+        acting=" and ".join(participle for _, participle in shown),
+        mien=pick(rng, EXPRESSION_ADJECTIVES[facts.expression]) if facts.expression else "",
+        moves=shown[1][0] if len(shown) > 1 else "",
     )
 
 
@@ -227,18 +232,19 @@ def sentence(words: Words, rng: np.random.Generator) -> str:
                 f"{look} {words.acting} {words.place}",
                 f"{words.hair}, {words.clothes}, {words.acting}, {words.place}",
                 f"{words.place} {noun} {words.acts}: {words.hair} and {clothes}",
+                f"{article(words.mien)} {look.split(' ', 1)[1]} {words.moves} {words.place}",
             ),
         )
-    text = text.replace(",,", ",")
+    text = text.replace(",,", ",").replace("  ", " ")
     return text[0].upper() + text[1:] + "." if rng.random() < 0.5 else text
 
 
-def structured(facts: PuppetFacts, rng: np.random.Generator, still: bool) -> str:
+def structured(facts: PuppetFacts, rng: np.random.Generator) -> str:
     """The captioner's fields in random order, each but the description dropped at times (section 3.2)."""
-    words = choose_words(facts, rng, still)
+    words = choose_words(facts, rng)
     short = f"{article(words.noun)} with {words.hair} and {article(words.clothes)} {words.acts}".strip()
     main = [sentence_case(f"{short} {words.place}") if rng.random() < 0.4 else sentence_case(short)]
-    dense = sentence(replace(choose_words(facts, rng, still), noun=words.noun), rng).rstrip(".")
+    dense = sentence(replace(choose_words(facts, rng), noun=words.noun), rng).rstrip(".")
     main = [main, [sentence_case(dense)], [*main, sentence_case(dense)]][int(rng.integers(3))]
     fields = [
         sentence_case(f"The background is {pick(rng, BACKGROUND_WORDS[facts.background])}"),
@@ -246,7 +252,7 @@ def structured(facts: PuppetFacts, rng: np.random.Generator, still: bool) -> str
         sentence_case(f"Shot: {pick(rng, SHOTS)}"),
         sentence_case(pick(rng, LIGHTS)),
     ]
-    if not (still and facts.expression == "talking"):
+    if facts.expression:
         fields.append(sentence_case(f"The mood is {pick(rng, MOODS[facts.expression])}"))
     # A short description alone does not name the background, so that field then stays.
     kept = [field for i, field in enumerate(fields) if rng.random() < 0.5 or (i == 0 and len(main) == 1)]

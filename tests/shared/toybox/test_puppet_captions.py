@@ -5,13 +5,14 @@ import pytest
 
 from shared.errors import InputError
 from shared.toybox.puppet_captions import (
-    BACKGROUND_WORDS,
     HAIR_WORDS,
     caption_puppet,
     caption_skeleton,
     describe_puppet,
 )
+from shared.toybox.puppet_reading import read_puppet
 from shared.toybox.puppets import sample_puppet
+from shared.toybox.wording import BACKGROUND_WORDS, COLOR_WORDS
 
 
 @pytest.fixture
@@ -42,9 +43,9 @@ def test_every_wording_names_hair_clothes_and_background(style, still):
     rng = np.random.default_rng(1)
     for _ in range(300):
         puppet = sample_puppet(rng)
-        text = caption_puppet(puppet, rng, style, still).lower()
+        text = caption_puppet(puppet, rng, style, still=still).lower()
         assert any(word in text for word in HAIR_WORDS[puppet.hair]), text
-        assert puppet.clothes in text, text
+        assert any(word in text for word in COLOR_WORDS[puppet.clothes]), text
         assert any(word in text for word in BACKGROUND_WORDS[puppet.background]), text
         assert "  " not in text and ",," not in text and " ," not in text, text
 
@@ -72,6 +73,26 @@ def test_a_skeleton_caption_says_how_it_moves(puppet):
 def test_facts_are_the_puppets_words(puppet):
     facts = describe_puppet(puppet)
     assert (facts.hair, facts.clothes, facts.expression) == ("red", "blue", "smiling")
+
+
+@pytest.mark.parametrize("style", ["plain", "any", "structured"])
+@pytest.mark.parametrize("still", [False, True])
+def test_every_caption_reads_back_as_its_facts(style, still):
+    rng = np.random.default_rng(4)
+    for _ in range(300):
+        puppet = sample_puppet(rng)
+        text, facts = caption_puppet(puppet, rng, style, still=still), describe_puppet(puppet, still=still)
+        read = read_puppet(text)
+        assert read.hair_style in (None, facts.hair_style), text
+        if facts.action == "still" and read.action is None:
+            facts = replace(facts, action=None)
+        assert replace(read, hair_style=facts.hair_style) == facts, text
+
+
+def test_a_free_sentence_is_read_as_far_as_it_goes():
+    facts = read_puppet("A happy woman with ginger hair who waves at us")
+    assert (facts.hair, facts.expression, facts.action, facts.clothes) == ("red", "smiling", "waving", None)
+    assert read_puppet("a red circle moves right on a gray background") is None
 
 
 def test_an_unknown_style_is_refused(puppet):
