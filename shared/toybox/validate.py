@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from shared.toybox.captions import describe_scene
+from shared.toybox.judges.puppets import validate_puppets
 from shared.toybox.judges.scenes import judge_scene, score_scene
 from shared.toybox.sampling import Split, sample_scene
 from shared.toybox.scenes import render_scene
@@ -27,7 +28,7 @@ BLUR, NOISE = 0.7, 4.0
 def validate_scenes(
     world: str, split: Split, count: int, seed: int = 0, *, soft: bool = False
 ) -> tuple[dict[str, float], float]:
-    """Share of `count` rendered clips judged rightly, by attribute, and milliseconds per judgement.
+    """Share of `count` rendered clips judged rightly, by attribute, and CPU milliseconds per judgement.
 
     `material` is scored on plain clips too: they have none.
     """
@@ -39,9 +40,9 @@ def validate_scenes(
         frames = render_scene(scene)
         if soft:
             frames = soften(frames, rng)
-        start = time.perf_counter()
+        start = time.process_time()
         judgement = judge_scene(frames)
-        elapsed += time.perf_counter() - start
+        elapsed += time.process_time() - start
         scores = score_scene(judgement, describe_scene(scene))
         if "material" not in scores:
             scores["material"] = all(actor.material is None for actor in judgement.actors)
@@ -60,12 +61,14 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--count", type=int, default=400, help="clips per row (default 400)")
     parser.add_argument("--seed", type=int, default=0, help="which clips (default 0)")
-    parser.add_argument("--soft", action="store_true", help="soften the scenes' clips before judging")
+    parser.add_argument("--soft", action="store_true", help="soften the clips before judging")
     options = parser.parse_args(arguments)
     for world in WORLDS:
         for split in ("train", "heldout"):
             scores, speed = validate_scenes(world, split, options.count, options.seed, soft=options.soft)
             print(f"{f'{world} ({split})':30} {_row(scores)}  {speed:.1f} ms", flush=True)
+    blur, noise = (BLUR, NOISE) if options.soft else (0.0, 0.0)
+    print(f"{'puppets':30} {_row(validate_puppets(options.count, options.seed, blur, noise))}")
 
 
 def _row(scores: dict[str, float]) -> str:
