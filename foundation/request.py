@@ -89,7 +89,7 @@ class TextToVideoRequest:
     shift: Literal["auto"] | float | None = setting(
         None, "flow shift; auto is the paper's rule", minimum=0.01, maximum=100, unset="the model folder's"
     )
-    model: str = setting("starter", "a registered name, a folder, a file, or a hub id")
+    model: str = setting("starter", "starter, or a model folder in the layout of diffusers")
     device: Literal["auto", "cpu", "cuda", "mps"] = setting("auto", "where to run")
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = setting("auto", "precision of the weights")
     out: Path | None = setting(
@@ -126,7 +126,7 @@ class TextToVideoRequest:
                 f"seed {self.seed} leaves no room for {self.count} clips: at most {LARGEST_SEED}"
             )
         if not self.model.strip():
-            raise InputError("model must be a name, a folder, a file or a hub id, not empty")
+            raise InputError("model must be a name or a folder, not empty")
 
 
 def check_prompt(prompt: str, name: str = "prompt") -> None:
