@@ -1,0 +1,12 @@
+"""What holds for every test: no network, and the same examples on every machine."""
+
+import os
+
+# Set before any library of Hugging Face's is imported: a test that would download fails instead.
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["TRANSFORMERS_OFFLINE"] = "1"
+
+from hypothesis import settings  # noqa: E402
+
+settings.register_profile("house", deadline=None, derandomize=True, max_examples=50)
+settings.load_profile("house")
