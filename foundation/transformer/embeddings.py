@@ -20,19 +20,18 @@ class PatchProjection(nn.Conv3d):
     """A convolution whose stride is its kernel, computed as a matrix product over patches.
 
     Channels beyond `base` are multiplied on their own and added: with zero weights they add exact zeros, so a
-    widened model starts out equal to its origin bit for bit, whatever kernel the product picks.
+    widened model starts out equal to its origin bit for bit, whatever kernel the product picks. It is built
+    like any `nn.Conv3d`, because an adapter builds its own layers from the class that it finds.
     """
 
-    def __init__(self, in_channels: int, dim: int, patch: tuple[int, int, int], base: int) -> None:
-        super().__init__(in_channels, dim, kernel_size=patch, stride=patch)
-        self.base = base
+    base: int | None = None
 
     def forward(self, input: Tensor) -> Tensor:
         """Map (B, C, T, H, W) to (B, dim, T / pt, H / ph, W / pw)."""
         output = functional.linear(
             self._patches(input[:, : self.base]), self.weight[:, : self.base].flatten(1), self.bias
         )
-        if self.in_channels > self.base:
+        if self.base is not None and self.in_channels > self.base:
             beyond = self._patches(input[:, self.base :])
             output = output + functional.linear(beyond, self.weight[:, self.base :].flatten(1))
         return output.movedim(-1, 1)
@@ -51,7 +50,8 @@ class PatchEmbedding(nn.Module):
 
     def __init__(self, in_channels: int, dim: int, patch: tuple[int, int, int], base: int) -> None:
         super().__init__()
-        self.proj = PatchProjection(in_channels, dim, patch, base)
+        self.proj = PatchProjection(in_channels, dim, kernel_size=patch, stride=patch)
+        self.proj.base = base
 
     def forward(self, latents: Tensor) -> Tensor:
         """Map (B, C, T, H, W) to (B, N, dim)."""

@@ -237,8 +237,9 @@ def widen_patch_embedding(model: VideoTransformer, in_channels: int) -> None:
     narrow = model.x_embedder.proj
     if in_channels < narrow.in_channels:
         raise ConfigError(f"in_channels is {in_channels}; the model already takes {narrow.in_channels}")
-    place = {"device": narrow.weight.device, "dtype": narrow.weight.dtype}
-    wide = PatchProjection(in_channels, narrow.out_channels, narrow.kernel_size, narrow.base).to(**place)
+    wide = PatchProjection(in_channels, narrow.out_channels, narrow.kernel_size, narrow.stride)
+    wide = wide.to(narrow.weight.device, narrow.weight.dtype)
+    wide.base = narrow.base
     with torch.no_grad():
         wide.weight.zero_()
         wide.weight[:, : narrow.in_channels] = narrow.weight
