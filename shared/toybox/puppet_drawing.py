@@ -130,11 +130,18 @@ class Painter:
         self.arms()
         return self.canvas.frames()
 
+    def in_head(self, window: Window) -> tuple[slice, slice]:
+        """Rows and columns of a window counted from the head's window."""
+        rows, cols, head = window.rows, window.cols, self.head
+        return (
+            slice(rows.start - head.rows.start, rows.stop - head.rows.start),
+            slice(cols.start - head.cols.start, cols.stop - head.cols.start),
+        )
+
     def local(self, place: Array, reach: float) -> tuple[Window, Array, Array]:
         """The window around a place in head coordinates (F, 2), and head coordinates about that place."""
         window = self.canvas.window(self.figure.to_stage(place), reach)
-        rows = slice(window.rows.start - self.head.rows.start, window.rows.stop - self.head.rows.start)
-        cols = slice(window.cols.start - self.head.cols.start, window.cols.stop - self.head.cols.start)
+        rows, cols = self.in_head(window)
         u = self.u[:, rows, cols] - place[:, 0, None, None]
         v = self.v[:, rows, cols] - place[:, 1, None, None]
         return window, u, v
@@ -209,7 +216,7 @@ class Painter:
         canvas.paint(self.head, self.face, self.paints.skin)
         for side in (0.66, -0.66):
             window, coverage = self.disc(self.figure.on_face(side, 0.34), 2.7, 2.0, 3.0)
-            canvas.paint(window, 0.3 * coverage, CHEEK)
+            canvas.paint(window, 0.3 * coverage * self.face[:, *self.in_head(window)], CHEEK)
 
     def front_hair(self) -> None:
         """The cap of hair: the head's outline made larger, above a hairline that falls to the temples."""
