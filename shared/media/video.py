@@ -54,19 +54,21 @@ def rate(fps: float) -> Fraction:
     return ntsc if abs(ntsc - fps) < 1e-3 and fps != round(fps) else Fraction(fps).limit_denominator(1000)
 
 
-def encode(frames: Frames, fps: float, path: Path) -> None:
-    """Encode frames to a film without a comment; the suffix decides the codec.
+def encode(frames: Frames, fps: float, path: Path, comment: str = "") -> None:
+    """Encode frames to a film; the suffix decides the codec.
 
     Args:
         frames: (F, H, W, 3) uint8, RGB.
         fps: Frames per second.
         path: `.mp4`, `.mkv` or `.gif`.
+        comment: For the file's metadata; a GIF has none.
     """
     suffix = path.suffix.lower()
     if suffix == ".gif":
         _encode_gif(frames, fps, path)
         return
     with _created(path) as container:
+        container.metadata["comment"] = comment  # before the first packet: PyAV drops what comes later
         if suffix == ".mp4":
             frames = _even(frames)
             stream = _add_h264(container, frames, fps)
@@ -154,20 +156,6 @@ def _encode_gif(frames: Frames, fps: float, path: Path) -> None:
         container.mux(stream.encode(None))
 
 
-def remux(source: Path, target: Path, comment: str) -> None:
-    """Copy the streams of a film into another file of the same format, with a comment in its metadata.
-
-    PyAV drops metadata that is set after the first packet, hence the second pass; nothing is re-encoded.
-    """
-    with opened(source) as old, _created(target) as new:
-        new.metadata["comment"] = comment
-        streams = {stream.index: new.add_stream_from_template(stream) for stream in old.streams}
-        for packet in old.demux():
-            if packet.dts is not None:
-                packet.stream = streams[packet.stream.index]
-                new.mux(packet)
-
-
 @contextlib.contextmanager
 def opened(path: Path) -> Generator[InputContainer]:
     """A film opened for reading, whatever FFmpeg has against it said in one line.
@@ -206,11 +194,13 @@ def decode(path: Path) -> tuple[Frames, float]:
         if not container.streams.video:
             raise InputError(f"{path} has no picture")
         stream = container.streams.video[0]
-        frames = [_to_rgb(frame) for frame in container.decode(stream)]
+        decoded = list(container.decode(stream))
         fps = float(stream.average_rate or 0)
-    if not frames or not fps:
+        if path.suffix.lower() == ".gif" and len(decoded) > 1:
+            fps = (len(decoded) - 1) / (decoded[-1].time - decoded[0].time)  # delays are not all the same
+    if not decoded or not fps:
         raise InputError(f"{path} has no picture")
-    return np.stack(frames), fps
+    return np.stack([_to_rgb(frame) for frame in decoded]), fps
 
 
 def _to_rgb(frame: av.VideoFrame) -> NDArray[np.uint8]:

@@ -99,6 +99,22 @@ def seal(path: Path) -> None:
             file.write(struct.pack(">I", crc))
 
 
+def replace_text(path: Path, old: str, new: str) -> None:
+    """Write one receipt over another of the same length, in a film."""
+    start = find(path).digest - old.encode().find(_MARK) - len(_MARK)
+    assert len(old.encode()) == len(new.encode())
+    with path.open("r+b") as file:
+        file.seek(start)
+        file.write(new.encode())
+
+
+def insert_in_gif(path: Path, text: str) -> None:
+    """Put a receipt into a GIF, as a comment before the first picture."""
+    data = path.read_bytes()
+    at = _gif_comment_place(data)
+    path.write_bytes(data[:at] + _gif_comment(text) + data[at:])
+
+
 def intact_frame(path: Path, place: Place) -> bool:
     """Whether the CRC around a PNG's receipt, which the hash leaves out, holds; True for other files."""
     if place.chunk is None:
@@ -168,7 +184,7 @@ def _find_in_png(path: Path, data: Buffer) -> Place:
     raise NoReceiptError(f"{path} has no receipt of Kinora's: it was not made here, or lost its metadata")
 
 
-def gif_comment_place(data: Buffer) -> int:
+def _gif_comment_place(data: Buffer) -> int:
     """Offset after a GIF's header and global palette, where a receipt stands."""
     if len(data) < 13:
         return len(data)
@@ -176,7 +192,7 @@ def gif_comment_place(data: Buffer) -> int:
     return 13 + (3 << (flags & 7) + 1 if flags & 0x80 else 0)
 
 
-def gif_comment(text: str) -> bytes:
+def _gif_comment(text: str) -> bytes:
     """A comment extension; the digits of the hash stand in one sub-block, so that they can be replaced."""
     raw = text.encode()
     digest = _digest_in(raw, Path("the receipt"))
@@ -190,7 +206,7 @@ def _pieces(raw: bytes) -> list[bytes]:
 
 
 def _find_in_gif(path: Path, data: Buffer) -> Place:
-    at = gif_comment_place(data)
+    at = _gif_comment_place(data)
     missing = NoReceiptError(f"{path} has no receipt of Kinora's: it was not made here, or lost its metadata")
     if data[at : at + 2] != _GIF_COMMENT:
         raise missing

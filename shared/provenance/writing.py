@@ -44,12 +44,12 @@ def _write_folder(clip: Clip, folder: Path) -> None:
 
 
 def _write_film(clip: Clip, path: Path) -> None:
-    encoded = path.with_name(f"encoded{path.suffix}")
-    video.encode(clip.frames, clip.fps, encoded)
-    text = receipt.canonical(receipt.build(clip, stream_hashes(encoded)))
     if path.suffix.lower() == ".gif":
-        data = encoded.read_bytes()
-        at = places.gif_comment_place(data)
-        path.write_bytes(data[:at] + places.gif_comment(text) + data[at:])
-    else:
-        video.remux(encoded, path, text)
+        video.encode(clip.frames, clip.fps, path)
+        places.insert_in_gif(path, receipt.canonical(receipt.build(clip, stream_hashes(path))))
+        return
+    # The streams can be hashed only once they are muxed, and the comment must be there before: so it has
+    # zeros in place of their hash, as it has for the whole file's.
+    draft = receipt.canonical(receipt.build(clip, {"video": receipt.ZEROS}))
+    video.encode(clip.frames, clip.fps, path, comment=draft)
+    places.replace_text(path, draft, receipt.canonical(receipt.build(clip, stream_hashes(path))))

@@ -9,7 +9,7 @@ from PIL import Image
 
 from shared.errors import InputError
 from shared.media import Clip, contact_sheet, read_clip
-from shared.media.video import rate
+from shared.media.video import decode, rate
 
 LOSSLESS = ["clip.mkv", "clip"]
 FILMS = ["clip.mp4", "clip.mkv", "clip.gif"]
@@ -69,6 +69,14 @@ def test_all_frames_and_the_rate_come_back(bars, tmp_path, name):
     again = read_clip(bars.save(tmp_path / name))
     assert len(again.frames) == 9
     assert again.fps == 8.0
+
+
+@pytest.mark.parametrize("fps", [7.3, 12.5, 23.976, 24, 29.97, 60])
+@pytest.mark.parametrize("name", ["clip.mp4", "clip.mkv"])
+@pytest.mark.parametrize("frames", [1, 5])
+def test_players_are_told_the_rate(noise, tmp_path, name, fps, frames):
+    path = Clip(noise.frames[:frames], fps).save(tmp_path / name)
+    assert decode(path)[1] == pytest.approx(fps, rel=1e-5)
 
 
 def test_a_gif_lasts_as_long_as_the_clip(tmp_path):
@@ -165,7 +173,7 @@ def test_an_interruption_leaves_the_older_file_as_it_was(bars, tmp_path, monkeyp
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("shared.media.video.remux", interrupt)
+    monkeypatch.setattr("shared.provenance.places.seal", interrupt)
     with pytest.raises(KeyboardInterrupt):
         bars.save(path)
     assert path.read_bytes() == before
