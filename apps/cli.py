@@ -24,6 +24,7 @@ class Command:
 COMMANDS = {
     "t2v": Command("foundation.cli", "main", "a sentence becomes a clip"),
     "train": Command("foundation.training.cli", "main", "train a recipe: kinora train RECIPE key=value ..."),
+    "evaluate": Command("foundation.evaluation.cli", "main", "measure a model with the toybox's judges"),
     "show": Command("shared.provenance.cli", "show", "print the receipt in a clip"),
     "verify": Command("shared.provenance.cli", "verify", "find out whether a clip is as it was written"),
 }
