@@ -16,7 +16,11 @@ PREFIX = "step-"
 
 
 def write_checkpoint(
-    folder: Path, step: int, tensors: dict[str, dict[str, Tensor]], optimizer: dict[str, Any], state: dict[str, Any]
+    folder: Path,
+    step: int,
+    tensors: dict[str, dict[str, Tensor]],
+    optimizer: dict[str, Any],
+    state: dict[str, Any],
 ) -> Path:
     """Write `folder/step-00001234`, through a temporary folder that is renamed when everything is on disk.
 
@@ -35,7 +39,10 @@ def write_checkpoint(
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir(parents=True)
         for stem, named in tensors.items():
-            save_file({key: value.detach().contiguous() for key, value in named.items()}, part / f"{stem}.safetensors")
+            save_file(
+                {key: value.detach().contiguous() for key, value in named.items()},
+                part / f"{stem}.safetensors",
+            )
         torch.save(optimizer, part / "optimizer.pt")
         (part / "state.json").write_text(json.dumps({**state, "step": step}, indent=1))
         for path in part.iterdir():
@@ -45,7 +52,9 @@ def write_checkpoint(
         part.rename(final)
     except OSError as error:
         shutil.rmtree(part, ignore_errors=True)
-        raise ResourceError(f"checkpoint {final} cannot be written: {error.strerror or error}; free some disk") from error
+        raise ResourceError(
+            f"checkpoint {final} cannot be written: {error.strerror or error}; free some disk"
+        ) from error
     return final
 
 
@@ -71,5 +80,7 @@ def read_checkpoint(path: Path) -> tuple[dict[str, dict[str, Tensor]], dict[str,
         tensors = {file.stem: load_file(file) for file in sorted(path.glob("*.safetensors"))}
         optimizer = torch.load(path / "optimizer.pt", weights_only=True, map_location="cpu")
     except Exception as error:
-        raise WeightsError(f"checkpoint {path} is damaged ({error}): remove it to go on from the one before") from error
+        raise WeightsError(
+            f"checkpoint {path} is damaged ({error}): remove it to go on from the one before"
+        ) from error
     return tensors, optimizer, state

@@ -1,11 +1,14 @@
 """Settings that every recipe shares."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass
 class Training:
-    """One run of the trainer. Learning rates are peak values of a trapezoid schedule."""
+    """One run of the trainer. Learning rates are peak values of a trapezoid schedule.
+
+    `adamw_layers` are parts of the names of kernels that AdamW trains although Muon could.
+    """
 
     output: str = "runs/run"
     seed: int = 0
@@ -14,6 +17,7 @@ class Training:
     accumulate: int = 1
     learning_rate: float = 0.02
     adamw_learning_rate: float = 1e-3
+    adamw_layers: list[str] = field(default_factory=list)
     weight_decay: float = 0.0
     warmup: int = 50
     decay: float = 0.5

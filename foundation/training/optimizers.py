@@ -1,6 +1,6 @@
 """Optimisers and learning-rate schedules of the recipes."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
@@ -37,18 +37,16 @@ class Muon(torch.optim.Optimizer):
         super().__init__(groups, defaults)
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], float] | None = None) -> float | None:
-        """One update of every parameter that has a gradient."""
-        loss = closure() if closure is not None else None
+    def step(self, closure: None = None) -> None:  # ty: ignore[incompatible-method-override]
+        """One update of every parameter that has a gradient; closures are not taken."""
         for group in self.param_groups:
             update = self._muon if group["kind"] == "muon" else self._adamw
             for parameter in group["params"]:
                 if parameter.grad is not None:
-                    update(parameter, group)
-        return loss
+                    update(parameter, parameter.grad, group)
 
-    def _muon(self, parameter: Tensor, group: dict[str, Any]) -> None:
-        state, gradient = self.state[parameter], parameter.grad
+    def _muon(self, parameter: Tensor, gradient: Tensor, group: dict[str, Any]) -> None:
+        state = self.state[parameter]
         if not state:
             state["momentum"] = torch.zeros_like(parameter)
         state["momentum"].lerp_(gradient, 1 - group["momentum"])
@@ -58,36 +56,45 @@ class Muon(torch.optim.Optimizer):
         parameter.mul_(1 - group["lr"] * group["weight_decay"])
         parameter.add_(matrix.view_as(parameter), alpha=-group["lr"] * scale)
 
-    def _adamw(self, parameter: Tensor, group: dict[str, Any]) -> None:
+    def _adamw(self, parameter: Tensor, gradient: Tensor, group: dict[str, Any]) -> None:
         state, (beta1, beta2) = self.state[parameter], group["betas"]
         if not state:
             state["step"] = torch.zeros(())
             state["mean"], state["square"] = torch.zeros_like(parameter), torch.zeros_like(parameter)
         state["step"] += 1
         step = int(state["step"])
-        state["mean"].lerp_(parameter.grad, 1 - beta1)
-        state["square"].lerp_(parameter.grad.square(), 1 - beta2)
+        state["mean"].lerp_(gradient, 1 - beta1)
+        state["square"].lerp_(gradient.square(), 1 - beta2)
         denominator = (state["square"] / (1 - beta2**step)).sqrt_().add_(group["eps"])
         parameter.mul_(1 - group["lr"] * group["weight_decay"])
         parameter.addcdiv_(state["mean"], denominator, value=-group["lr"] / (1 - beta1**step))
 
 
-def muon(model: nn.Module, learning_rate: float, adamw_learning_rate: float, weight_decay: float = 0.0) -> Muon:
-    """Muon on every trained kernel of two axes or more, AdamW on the rest (norms, biases)."""
-    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+def muon(
+    model: nn.Module,
+    learning_rate: float,
+    adamw_learning_rate: float,
+    weight_decay: float = 0.0,
+    outer: Sequence[str] = (),
+) -> Muon:
+    """Muon on the trained kernels of two axes or more, AdamW on the rest.
+
+    Args:
+        model: its parameters that require a gradient are trained.
+        learning_rate: of Muon.
+        adamw_learning_rate: of AdamW.
+        weight_decay: decoupled, for the kernels.
+        outer: parts of names of kernels that AdamW takes too: first and last layers, modulations.
+    """
+    inner, rest = [], []
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            is_inner = parameter.ndim >= 2 and not any(part in name for part in outer)
+            (inner if is_inner else rest).append(parameter)
     return Muon(
         [
-            {
-                "params": [parameter for parameter in trained if parameter.ndim >= 2],
-                "kind": "muon",
-                "lr": learning_rate,
-                "weight_decay": weight_decay,
-            },
-            {
-                "params": [parameter for parameter in trained if parameter.ndim < 2],
-                "kind": "adamw",
-                "lr": adamw_learning_rate,
-            },
+            {"params": inner, "kind": "muon", "lr": learning_rate, "weight_decay": weight_decay},
+            {"params": rest, "kind": "adamw", "lr": adamw_learning_rate},
         ]
     )
 

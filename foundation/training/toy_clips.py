@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 
 from shared.toybox.mix import toy_clip
+from shared.toybox.sampling import Split
 
 SHAPE = (17, 64, 64, 3)
 """Frames, height, width, channels of a toybox clip."""
 
 
-def rendered_clips(folder: Path, count: int, world: str = "mix", split: str = "train") -> np.ndarray:
+def rendered_clips(folder: Path, count: int, world: str = "mix", split: Split = "train") -> np.ndarray:
     """(count, 17, 64, 64, 3) uint8, read from `folder` or rendered into it first.
 
     Clip i is the toybox's clip of seed i, so that a file never needs anything beside its name.
@@ -32,5 +33,5 @@ def rendered_clips(folder: Path, count: int, world: str = "mix", split: str = "t
     return np.load(path, mmap_mode="r")
 
 
-def _frames(seed: int, world: str, split: str) -> np.ndarray:
+def _frames(seed: int, world: str, split: Split) -> np.ndarray:
     return toy_clip(seed, world=world, split=split).frames

@@ -3,7 +3,7 @@
 import csv
 import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -33,19 +33,13 @@ class Samples(Protocol):
     def batch(self, ids: Sequence[int], generators: Sequence[np.random.Generator]) -> Batch: ...
 
 
-class Objective(Protocol):
-    """A module that holds the trained `model` and maps a batch to the loss and values to log."""
-
-    model: nn.Module
-
-    def __call__(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]: ...
-
-
 class Trainer:
-    """Trains `objective.model` on `samples` and leaves `model.safetensors` and `ema.safetensors` in checkpoints.
+    """Trains the `model` inside `objective` on `samples` and leaves `model.safetensors` and `ema.safetensors` in checkpoints.
 
     Killing the process at any moment and starting it again continues from the last checkpoint and reaches the
     same weights: every random number belongs to (seed, epoch, sample), the order of batches to (seed, step).
+
+    An objective is a module that maps a batch to the loss and values to log, so that it can be wrapped whole.
     """
 
     def __init__(self, objective: nn.Module, samples: Samples, config: Training) -> None:
@@ -55,8 +49,10 @@ class Trainer:
             gradient_accumulation_steps=config.accumulate,
             cpu=not torch.cuda.is_available(),
         )
-        self.model: nn.Module = objective.model
-        self.optimizer = muon(self.model, config.learning_rate, config.adamw_learning_rate, config.weight_decay)
+        self.model = objective.get_submodule("model")
+        self.optimizer = muon(
+            self.model, config.learning_rate, config.adamw_learning_rate, config.weight_decay
+        )
         self.peaks = [group["lr"] for group in self.optimizer.param_groups]
         self.trained = {k: p for k, p in self.model.named_parameters() if p.requires_grad}
         self.objective = self.accelerator.prepare(objective)
@@ -95,7 +91,9 @@ class Trainer:
         factor = trapezoid(self.step, config.steps, config.warmup, config.decay)
         for group, peak in zip(self.optimizer.param_groups, self.peaks, strict=True):
             group["lr"] = peak * factor
-        members = self.order.batch(self.step, config.batch_size * config.accumulate * accelerator.num_processes)
+        members = self.order.batch(
+            self.step, config.batch_size * config.accumulate * accelerator.num_processes
+        )
         members = members[accelerator.process_index :: accelerator.num_processes]
         values: dict[str, Tensor] = {}
         for start in range(0, len(members), config.batch_size):
@@ -134,20 +132,28 @@ class Trainer:
             return
         tensors, optimizer, state = read_checkpoint(found[-1])
         if set(tensors["model"]) != set(self.trained):
-            raise WeightsError(f"checkpoint {found[-1]} belongs to another recipe: choose another training.output")
+            raise WeightsError(
+                f"checkpoint {found[-1]} belongs to another recipe: choose another training.output"
+            )
         self.model.load_state_dict(tensors["model"], strict=False)
         self.optimizer.load_state_dict(optimizer)
-        for shadow, value in zip(self.ema.shadow_params, (tensors["ema"][k] for k in self.trained), strict=True):
+        for shadow, value in zip(
+            self.ema.shadow_params, (tensors["ema"][k] for k in self.trained), strict=True
+        ):
             shadow.copy_(value)
         self.ema.optimization_step = state["ema_step"]
         self.step = state["step"]
 
     @contextmanager
-    def _log(self) -> Iterator[Any]:
+    def _log(self) -> Generator[Any]:
         """A function that appends a row to `metrics.csv`; rows after the resumed step are dropped first."""
         path = self.output / "metrics.csv"
         path.parent.mkdir(parents=True, exist_ok=True)
-        rows = [row for row in csv.DictReader(path.open()) if int(row["step"]) <= self.step] if path.exists() else []
+        rows = (
+            [row for row in csv.DictReader(path.open()) if int(row["step"]) <= self.step]
+            if path.exists()
+            else []
+        )
         with path.open("w", newline="") as file:
             writer: csv.DictWriter | None = None
 
@@ -164,7 +170,7 @@ class Trainer:
             yield write
 
     @contextmanager
-    def _stoppable(self) -> Iterator[None]:
+    def _stoppable(self) -> Generator[None]:
         """Ctrl-C and SIGTERM end the loop after the step at hand."""
 
         def stop(*_: object) -> None:

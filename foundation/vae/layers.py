@@ -1,5 +1,6 @@
 """Layers of the causal 3D VAE (paper section 4.1). Names of parameters are diffusers' and the official ones."""
 
+from itertools import pairwise
 from typing import Literal
 
 import torch
@@ -16,7 +17,9 @@ class CausalConv3d(nn.Module):
     Space is padded evenly and time in front alone, all by replicating the border.
     """
 
-    def __init__(self, in_channels: int, out_channels: int, kernel_size: int = 3, stride: int | Size3 = 1) -> None:
+    def __init__(
+        self, in_channels: int, out_channels: int, kernel_size: int = 3, stride: int | Size3 = 1
+    ) -> None:
         super().__init__()
         space, time = kernel_size // 2, kernel_size - 1
         self.padding = (space, space, space, space, time, 0)
@@ -39,7 +42,9 @@ class ChannelRMSNorm(nn.Module):
 
     def forward(self, hidden_states: Tensor) -> Tensor:
         """(B, C, F, H, W) -> the same shape."""
-        norm = torch.linalg.vector_norm(hidden_states, dim=1, keepdim=True, dtype=torch.float32)  # (B, 1, F, H, W)
+        norm = torch.linalg.vector_norm(
+            hidden_states, dim=1, keepdim=True, dtype=torch.float32
+        )  # (B, 1, F, H, W)
         scale = torch.rsqrt(norm.square() / hidden_states.shape[1] + self.eps).to(hidden_states.dtype)
         return hidden_states * scale * self.weight.to(hidden_states.dtype).view(-1, 1, 1, 1)
 
@@ -141,7 +146,9 @@ class MidBlock(nn.Module):
     def __init__(self, channels: int, norm_type: NormType, groups: int, add_attention: bool) -> None:
         super().__init__()
         self.resnets = nn.ModuleList([ResnetBlock(channels, channels, norm_type, groups) for _ in range(2)])
-        self.attentions = nn.ModuleList([CausalAttention(channels, norm_type, groups)] if add_attention else [])
+        self.attentions = nn.ModuleList(
+            [CausalAttention(channels, norm_type, groups)] if add_attention else []
+        )
 
     def forward(self, hidden_states: Tensor) -> Tensor:
         """(B, C, F, H, W) -> the same shape."""
@@ -154,12 +161,12 @@ class MidBlock(nn.Module):
 class DownBlock(nn.Module):
     """Residual blocks, then a downsampling convolution where `stride` asks for one."""
 
-    def __init__(self, channels: tuple[int, int], layers: int, norm_type: NormType, groups: int, stride: Size3) -> None:
+    def __init__(
+        self, channels: tuple[int, int], layers: int, norm_type: NormType, groups: int, stride: Size3
+    ) -> None:
         super().__init__()
         widths = [channels[0]] + [channels[1]] * layers
-        self.resnets = nn.ModuleList(
-            [ResnetBlock(a, b, norm_type, groups) for a, b in zip(widths, widths[1:], strict=False)]
-        )
+        self.resnets = nn.ModuleList([ResnetBlock(a, b, norm_type, groups) for a, b in pairwise(widths)])
         self.downsamplers = nn.ModuleList([Downsample(channels[1], stride)]) if max(stride) > 1 else None
 
     def forward(self, hidden_states: Tensor) -> Tensor:
@@ -172,12 +179,12 @@ class DownBlock(nn.Module):
 class UpBlock(nn.Module):
     """Residual blocks, then an upsampling convolution where `factor` asks for one."""
 
-    def __init__(self, channels: tuple[int, int], layers: int, norm_type: NormType, groups: int, factor: Size3) -> None:
+    def __init__(
+        self, channels: tuple[int, int], layers: int, norm_type: NormType, groups: int, factor: Size3
+    ) -> None:
         super().__init__()
         widths = [channels[0]] + [channels[1]] * layers
-        self.resnets = nn.ModuleList(
-            [ResnetBlock(a, b, norm_type, groups) for a, b in zip(widths, widths[1:], strict=False)]
-        )
+        self.resnets = nn.ModuleList([ResnetBlock(a, b, norm_type, groups) for a, b in pairwise(widths)])
         self.upsamplers = nn.ModuleList([Upsample(channels[1], factor)]) if max(factor) > 1 else None
 
     def forward(self, hidden_states: Tensor) -> Tensor:

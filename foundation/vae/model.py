@@ -174,7 +174,9 @@ class CausalVideoVAE(ModelMixin, ConfigMixin):
             InputError: if the size does not fit.
         """
         self._check_frames(frames)
-        moments = self.tiling.encode(self._encode, frames, *self._ratios) if self.tiling else self._encode(frames)
+        moments = (
+            self.tiling.encode(self._encode, frames, *self._ratios) if self.tiling else self._encode(frames)
+        )
         return DiagonalGaussianDistribution(moments)  # moments: (B, 2 C, T, h, w)
 
     @apply_forward_hook

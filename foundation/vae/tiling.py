@@ -34,7 +34,9 @@ class Tiling:
             ("frames", self.frames, self.frame_stride),
         ):
             if not 0 < stride <= tile:
-                raise ConfigError(f"a stride of {stride} {name} does not fit tiles of {tile}: 1 to {tile} expected")
+                raise ConfigError(
+                    f"a stride of {stride} {name} does not fit tiles of {tile}: 1 to {tile} expected"
+                )
 
     def encode(self, function: Function, frames: Tensor, time_ratio: int, space_ratio: int) -> Tensor:
         """Apply `function` (frames -> moments) tile by tile."""

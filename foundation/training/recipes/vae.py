@@ -1,5 +1,6 @@
 """The VAE's recipe: random crops of toybox clips, L1 + MSE + KL."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from foundation.training.checkpoint import read_checkpoint
 from foundation.training.config import Training
 from foundation.training.toy_clips import rendered_clips
 from foundation.training.trainer import Batch, Trainer
@@ -28,58 +30,118 @@ class VAEModel:
 
 @dataclass
 class Crops:
-    """What is cut from a clip for one sample."""
+    """What is cut from a clip for one sample; `looks` places are tried and the busiest is taken."""
 
-    clips: int = 12000
+    worlds: dict[str, int] = field(
+        default_factory=lambda: {"mix": 12000, "puppets": 5000, "skeletons": 2500, "materials": 2500}
+    )
     cache: str = "cache/toybox"
     frames: int = 9
     size: int = 32
+    looks: int = 3
 
 
 @dataclass
 class Config:
-    """Everything that `kinora train vae` can set."""
+    """Everything that `kinora train vae` can set.
 
-    training: Training = field(default_factory=lambda: Training(output="runs/vae", learning_rate=0.02))
+    Training starts from the weights of the folder `start`, or from nothing; the posterior starts with the
+    standard deviation `deviation` everywhere.
+    """
+
+    training: Training = field(default_factory=lambda: Training(output="runs/vae"))
     model: VAEModel = field(default_factory=VAEModel)
     data: Crops = field(default_factory=Crops)
+    start: str | None = None
+    deviation: float = 0.1
     mse_weight: float = 2.0
     kl_weight: float = 1e-6
+    export: str = "weights/starter"
+
+
+SCALE_CLIPS = 200
+"""Clips that the scale of the latents is measured on."""
 
 
 class ClipCrops:
     """Crops of rendered clips, at a random place in time and space."""
 
-    def __init__(self, clips: np.ndarray, crop: Crops, latent_channels: int) -> None:
+    def __init__(self, clips: Sequence[np.ndarray], crop: Crops, latent_channels: int) -> None:
         self.clips, self.crop = clips, crop
+        self.ends = np.cumsum([len(part) for part in clips])
         self.noise_shape = (latent_channels, (crop.frames - 1) // 4 + 1, crop.size // 8, crop.size // 8)
 
     def __len__(self) -> int:
-        return len(self.clips)
+        return int(self.ends[-1])
 
     def batch(self, ids: Sequence[int], generators: Sequence[np.random.Generator]) -> Batch:
         """`frames` (B, 3, F, H, W) in [-1, 1] and `noise` (B, C, T, h, w) for the posterior's sample."""
-        frames = np.stack([self._crop(self.clips[i], g) for i, g in zip(ids, generators, strict=True)])
+        frames = np.stack([self._crop(self._clip(i), g) for i, g in zip(ids, generators, strict=True)])
         noise = np.stack([g.standard_normal(self.noise_shape, dtype=np.float32) for g in generators])
         video = torch.from_numpy(frames).permute(0, 4, 1, 2, 3).float() / 127.5 - 1
         return {"frames": video, "noise": torch.from_numpy(noise)}
 
+    def _clip(self, index: int) -> np.ndarray:
+        part = int(np.searchsorted(self.ends, index, side="right"))
+        return self.clips[part][index - self.ends[part] + len(self.clips[part])]
+
     def _crop(self, clip: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-        wanted = (self.crop.frames, self.crop.size, self.crop.size)
-        start = [int(generator.integers(have - want + 1)) for have, want in zip(clip.shape, wanted, strict=False)]
-        return clip[tuple(slice(s, s + want) for s, want in zip(start, wanted, strict=True))]
+        frames, size = self.crop.frames, self.crop.size
+        first = int(generator.integers(len(clip) - frames + 1))
+        places = generator.integers(clip.shape[1] - size + 1, size=(self.crop.looks, 2))
+        crops = [clip[first : first + frames, y : y + size, x : x + size] for y, x in places]
+        return max(crops, key=lambda crop: crop[frames // 2].std())
 
 
 def run(config: Config) -> Path:
-    """Train and return the last checkpoint."""
+    """Train, write the VAE's folder, and return where it is."""
     torch.manual_seed(config.training.seed)
-    blocks = len(config.model.block_out_channels)
-    vae = CausalVideoVAE(
-        **vars(config.model),
+    vae = build(config.model)
+    if config.start is not None:
+        vae.load_state_dict(CausalVideoVAE.from_pretrained(config.start).float().state_dict())
+    _set_deviation(vae, config.deviation)
+    clips = [rendered_clips(Path(config.data.cache), n, world) for world, n in config.data.worlds.items()]
+    samples = ClipCrops(clips, config.data, config.model.latent_channels)
+    objective = VAEObjective(
+        vae.to(memory_format=torch.channels_last_3d), config.mse_weight, config.kl_weight
+    )
+    last = Trainer(objective, samples, config.training).run()
+    return export(config, last, clips[0][:: max(1, len(clips[0]) // SCALE_CLIPS)])
+
+
+def _set_deviation(vae: CausalVideoVAE, deviation: float) -> None:
+    channels = vae.config.latent_channels
+    with torch.no_grad():
+        vae.quant_conv.weight[channels:] = 0
+        vae.quant_conv.bias[channels:] = 2 * math.log(deviation)
+
+
+def build(model: VAEModel) -> CausalVideoVAE:
+    """A `CausalVideoVAE` with random weights."""
+    blocks = len(model.block_out_channels)
+    return CausalVideoVAE(
+        **vars(model),
         down_block_types=("HunyuanVideoDownBlock3D",) * blocks,
         up_block_types=("HunyuanVideoUpBlock3D",) * blocks,
-    ).to(memory_format=torch.channels_last_3d)
-    samples = ClipCrops(
-        rendered_clips(Path(config.data.cache), config.data.clips), config.data, config.model.latent_channels
     )
-    return Trainer(VAEObjective(vae, config.mse_weight, config.kl_weight), samples, config.training).run()
+
+
+def export(config: Config, checkpoint: Path, clips: np.ndarray) -> Path:
+    """Write the averaged weights in bfloat16; `scaling_factor` gives the latents of `clips` unit deviation."""
+    vae = build(config.model)
+    vae.load_state_dict(read_checkpoint(checkpoint)[0]["ema"])
+    vae = vae.to(torch.bfloat16).float().to(memory_format=torch.channels_last_3d)
+    vae.register_to_config(scaling_factor=1 / latent_deviation(vae, clips))
+    folder = Path(config.export) / "vae"
+    vae.to(torch.bfloat16).save_pretrained(folder)
+    return folder
+
+
+@torch.no_grad()
+def latent_deviation(vae: CausalVideoVAE, clips: np.ndarray) -> float:
+    """Standard deviation of raw latents over whole clips (N, F, H, W, 3) uint8."""
+    means = [
+        vae.encode(torch.from_numpy(clip).permute(3, 0, 1, 2)[None].float() / 127.5 - 1).mean
+        for clip in clips
+    ]
+    return float(torch.cat(means).std())

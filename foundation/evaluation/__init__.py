@@ -1,0 +1,1 @@
+"""Measures models with the toybox's judges, on pixels alone."""

@@ -1,0 +1,133 @@
+"""`kinora evaluate NAME`: judge a model, print the table, and keep it beside the weights."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from shared.config import check, from_argv, near_miss, one_of, setting, shorten
+from shared.console import note, progress, result, run
+from shared.errors import CheckFailed, InputError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from foundation.evaluation.report import Scores
+    from foundation.evaluation.t2v import Prompt
+
+USAGE = "usage: kinora evaluate NAME [flags]"
+
+
+@dataclass(frozen=True)
+class VAERequest:
+    """Settings of `kinora evaluate vae`."""
+
+    model: str = setting("starter", "a registered name or a folder")
+    count: int = setting(100, "held-out clips per world", minimum=1, maximum=100_000)
+    save: bool = setting(False, "keep the scores beside the weights and write their page")
+    fail_under: float | None = setting(None, "exit 3 when a share is lower", minimum=0, maximum=1)
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+@dataclass(frozen=True)
+class TextToVideoEvaluation(VAERequest):
+    """Settings of `kinora evaluate t2v`."""
+
+    count: int = setting(
+        200, "held-out prompts with one object; half as many puppets", minimum=2, maximum=100_000
+    )
+    steps: int | None = setting(None, "denoising steps", minimum=1, maximum=1000, unset="the model folder's")
+    cfg: float | None = setting(
+        None, "classifier-free guidance", minimum=0, maximum=100, unset="the model folder's"
+    )
+    shift: float | None = setting(None, "flow shift", minimum=0.01, maximum=100, unset="the model folder's")
+    sheet: Path | None = setting(None, "a PNG with clips of the first prompts", unset="none", local=True)
+
+
+def main(argv: Sequence[str]) -> None:
+    """Measure what is named first.
+
+    Raises:
+        InputError: an unknown name or flag.
+        CheckFailed: a share below `--fail-under`.
+    """
+    if not argv or argv[0] in ("-h", "--help"):
+        result(
+            f"{USAGE}\n\n  vae   what the judges lose on reconstructions\n  t2v   prompts that training never saw"
+        )
+        return
+    name, *flags = argv
+    if name not in MEASURES:
+        raise InputError(
+            f"unknown evaluation {shorten(name)}{near_miss(name, MEASURES)}: {one_of(MEASURES)} expected"
+        )
+    request_type, measure = MEASURES[name]
+    request = from_argv(request_type, flags, f"kinora evaluate {name}", "Judge a model on the toybox.")
+    scores = measure(request)
+    result(scores.table())
+    if request.save:
+        from foundation.evaluation.page import write_page
+        from foundation.weights.registry import resolve
+
+        folder = resolve(request.model)
+        scores.write(folder / "evaluation" / f"{name}.json")
+        note(f"written: {write_page(folder)}")
+    lowest, place = scores.lowest()
+    if request.fail_under is not None and lowest < request.fail_under:
+        raise CheckFailed(f"{place} reached {lowest:.3f}, below {request.fail_under:g}")
+
+
+def _vae(request: VAERequest) -> Scores:
+    import torch
+
+    from foundation.evaluation.vae import evaluate_tiling, evaluate_vae
+    from foundation.vae.model import CausalVideoVAE
+    from foundation.weights.loading import load_model
+    from foundation.weights.registry import resolve
+
+    vae = load_model(CausalVideoVAE, resolve(request.model) / "vae", torch.float32)
+    scores = evaluate_vae(vae, request.count)
+    scores.figures |= evaluate_tiling(vae, max(1, request.count // 10))
+    return scores
+
+
+def _t2v(request: TextToVideoEvaluation) -> Scores:
+    from foundation.evaluation.sheet import Sheet
+    from foundation.evaluation.t2v import Sampling, evaluate_t2v
+    from foundation.pipeline import TextToVideoPipeline
+
+    pipe = TextToVideoPipeline.from_pretrained(request.model)
+    own = pipe.defaults
+    sampling = Sampling(
+        request.steps or own.steps,
+        own.cfg if request.cfg is None else request.cfg,
+        own.shift if request.shift is None else request.shift,
+    )
+    sheet = Sheet()
+    with progress(request.count + request.count // 2, "judging") as bar:
+
+        def seen(prompt: Prompt, frames: NDArray[np.uint8], answers: dict[str, bool]) -> None:
+            sheet.add(prompt, frames, answers)
+            bar.advance()
+
+        scores = evaluate_t2v(pipe, request.count, sampling, seen)
+    if request.sheet is not None:
+        sheet.write(request.sheet)
+        note(f"written: {request.sheet}")
+    return scores
+
+
+MEASURES: dict[str, tuple[type[VAERequest], Callable]] = {
+    "vae": (VAERequest, _vae),
+    "t2v": (TextToVideoEvaluation, _t2v),
+}
+
+
+if __name__ == "__main__":
+    sys.exit(run(main, sys.argv[1:]))

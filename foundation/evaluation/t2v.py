@@ -1,0 +1,111 @@
+"""Prompts that training never saw, made into clips and judged."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from foundation.evaluation.report import Scores, Tally
+from foundation.flow.guidance import classifier_free
+from foundation.flow.sampler import sample
+from foundation.flow.schedule import flow_sigmas
+from foundation.pipeline import TextToVideoPipeline
+from foundation.transformer.conditioning import Conditioning, TextConditioning
+from shared.toybox.captions import SceneFacts
+from shared.toybox.judges.puppets import judge_puppet, score_puppet
+from shared.toybox.judges.scenes import judge_scene, score_scene
+from shared.toybox.mix import caption_clip, toy_clip
+from shared.toybox.puppet_captions import PuppetFacts
+
+WORDINGS = 4
+"""Captions of a clip that prompts rotate through: one plain, the others free or structured."""
+BATCH = 20
+
+Frames = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """A caption of a clip that was never in training, and the facts that it states."""
+
+    text: str
+    facts: SceneFacts | PuppetFacts
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How clips are made; the fields are the user's settings of the same names."""
+
+    steps: int
+    cfg: float
+    shift: float
+
+
+def held_out_prompts(world: str, count: int) -> list[Prompt]:
+    """Prompts for combinations that training never saw, in several wordings."""
+    prompts = []
+    for number in range(count):
+        clip = toy_clip(number, world, "heldout")
+        prompts.append(Prompt(caption_clip(clip, number % WORDINGS), clip.facts))
+    return prompts
+
+
+@torch.no_grad()
+def generate(
+    pipe: TextToVideoPipeline, prompts: list[str], sampling: Sampling, seed: int = 0
+) -> Iterator[Frames]:
+    """Clips of the model's default size, `BATCH` at a time; prompt i gets the noise of seed + i."""
+    width, height = pipe.defaults.size
+    negative = pipe.encode_text("").text
+    sigmas = flow_sigmas(sampling.steps, sampling.shift)
+    for start in range(0, len(prompts), BATCH):
+        part = prompts[start : start + BATCH]
+        text = TextConditioning.batch([pipe.encode_text(prompt).text for prompt in part])
+        empty = TextConditioning.batch([negative] * len(part))
+        noise = torch.cat(
+            [pipe.noise(seed + start + i, pipe.defaults.frames, width, height) for i in range(len(part))]
+        )
+        velocity = classifier_free(pipe.transformer, Conditioning(text), Conditioning(empty), sampling.cfg)
+        for latents in sample(velocity, noise, sigmas).split(1):
+            yield pipe.to_media(latents)
+
+
+def judge(frames: Frames, facts: SceneFacts | PuppetFacts) -> dict[str, bool]:
+    """Which facts a clip shows, and whether it shows `all` of them."""
+    if isinstance(facts, SceneFacts):
+        return score_scene(judge_scene(frames), facts)
+    scores = score_puppet(judge_puppet(frames), facts)
+    return scores | {"all": all(scores.values())}
+
+
+def evaluate_t2v(
+    pipe: TextToVideoPipeline,
+    count: int,
+    sampling: Sampling,
+    on_clip: Callable[[Prompt, Frames, dict[str, bool]], None] = lambda *_: None,
+) -> Scores:
+    """Judge `count` clips of single objects and half as many puppets.
+
+    Args:
+        pipe: the model.
+        count: clips of the world `scenes`.
+        sampling: steps, cfg and shift.
+        on_clip: is shown every prompt with its clip and scores.
+    """
+    tally = Tally()
+    for world, number in (("scenes", count), ("puppets", count // 2)):
+        prompts = held_out_prompts(world, number)
+        clips = generate(pipe, [prompt.text for prompt in prompts], sampling)
+        for prompt, frames in zip(prompts, clips, strict=True):
+            scores = judge(frames, prompt.facts)
+            tally.add(world, scores)
+            on_clip(prompt, frames, scores)
+    settings = {
+        "prompts": count + count // 2,
+        "steps": sampling.steps,
+        "cfg": sampling.cfg,
+        "shift": sampling.shift,
+    }
+    return Scores("t2v", settings, tally.shares())

@@ -1,0 +1,225 @@
+"""Text-to-video for people: a prompt becomes a `Clip`."""
+
+import json
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import numpy as np
+import torch
+from diffusers import DiffusionPipeline, FlowMatchEulerDiscreteScheduler
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from foundation.flow.guidance import classifier_free, conditional
+from foundation.flow.sampler import OnStep, Velocity, sample
+from foundation.flow.schedule import auto_shift, flow_sigmas
+from foundation.request import ModelDefaults
+from foundation.text.encoder import CLIPPooledEncoder, MLLMEncoder, Note, TextEncoder
+from foundation.text.loading import load_clip, load_mllm, load_tokenizer
+from foundation.text.templates import TemplateKind
+from foundation.transformer.conditioning import Conditioning
+from foundation.transformer.model import VideoTransformer
+from foundation.vae.model import CausalVideoVAE
+from foundation.weights.fingerprint import folder_sha256
+from foundation.weights.loading import load_model
+from foundation.weights.registry import resolve
+from shared.config import Size
+from shared.errors import InputError, WeightsError
+from shared.media import Clip
+
+DEFAULTS_FILE = "kinora.json"
+"""What a model folder says about sizes, rates, steps and guidance; without it the 13B weights' values hold."""
+
+HUNYUANVIDEO = ModelDefaults(
+    fps=24.0, size=Size(1280, 720), frames=129, steps=50, shift=7.0, cfg=1.0, guidance=6.0
+)
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+class TextToVideoPipeline(DiffusionPipeline):
+    """Text encoders, transformer, VAE and the schedule's settings, in diffusers' folder layout."""
+
+    model_cpu_offload_seq = "text_encoder->text_encoder_2->transformer->vae"
+
+    def __init__(
+        self,
+        transformer: VideoTransformer,
+        vae: CausalVideoVAE,
+        text_encoder: nn.Module,
+        tokenizer: Any,
+        text_encoder_2: nn.Module,
+        tokenizer_2: Any,
+        scheduler: FlowMatchEulerDiscreteScheduler,
+    ) -> None:
+        super().__init__()
+        self.register_modules(
+            transformer=transformer,
+            vae=vae,
+            text_encoder=text_encoder,
+            tokenizer=tokenizer,
+            text_encoder_2=text_encoder_2,
+            tokenizer_2=tokenizer_2,
+            scheduler=scheduler,
+        )
+        self.defaults = HUNYUANVIDEO
+        self.weights_sha256: dict[str, str] = {}
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        model: str = "starter",
+        device: Literal["auto", "cpu", "cuda", "mps"] = "auto",
+        dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto",
+    ) -> Self:
+        """Load a model by its registered name or folder.
+
+        Args:
+            model: see `foundation.weights.registry.resolve`.
+            device: `auto` takes a GPU when there is one.
+            dtype: of the transformer and text encoders; `auto` is bfloat16 on a GPU and float32 elsewhere.
+                The VAE runs in float32 but on a GPU, where it takes the same dtype.
+
+        Raises:
+            WeightsError: if a part is missing, damaged or of another architecture.
+        """
+        folder = resolve(model)
+        place = _choose_device(device)
+        precision = DTYPES.get(dtype) or (torch.bfloat16 if place == "cuda" else torch.float32)
+        pipe = cls(
+            transformer=load_model(VideoTransformer, folder / "transformer", precision),
+            vae=load_model(CausalVideoVAE, folder / "vae", precision if place == "cuda" else torch.float32),
+            text_encoder=load_mllm(folder / "text_encoder", precision),
+            tokenizer=load_tokenizer(folder / "tokenizer"),
+            text_encoder_2=load_clip(folder / "text_encoder_2", precision),
+            tokenizer_2=load_tokenizer(folder / "tokenizer_2"),
+            scheduler=FlowMatchEulerDiscreteScheduler.from_pretrained(folder / "scheduler"),
+        ).to(place)
+        pipe.vae.to(memory_format=torch.channels_last_3d)
+        pipe.defaults = _defaults(folder, pipe)
+        pipe.weights_sha256 = folder_sha256(folder)
+        return pipe
+
+    def encode_text(
+        self, prompt: str, kind: TemplateKind = "video", note: Note | None = None
+    ) -> Conditioning:
+        """The conditioning of one prompt, without padding or mask."""
+        encoder = TextEncoder(
+            MLLMEncoder(self.text_encoder, self.tokenizer),
+            CLIPPooledEncoder(self.text_encoder_2, self.tokenizer_2),
+        )
+        return Conditioning(encoder(prompt, kind, self._execution_device, note).trimmed())
+
+    @torch.no_grad()
+    def __call__(
+        self,
+        prompt: str,
+        *,
+        negative_prompt: str = "",
+        steps: int | None = None,
+        seed: int = 0,
+        size: tuple[int, int] | None = None,
+        frames: int | None = None,
+        cfg: float | None = None,
+        guidance: float | None = None,
+        shift: float | Literal["auto"] | None = None,
+        on_step: OnStep | None = None,
+        note: Note | None = None,
+    ) -> Clip:
+        """Make one clip.
+
+        Args:
+            prompt: what it shows.
+            negative_prompt: what it shall not show; read only where `cfg` is not 1.
+            steps: of the sampler; None, here and below: the model folder's default.
+            seed: of the noise, the same noise on every device.
+            size: (width, height) in pixels, multiples of 16.
+            frames: 4k + 1; one frame is a picture.
+            cfg: classifier-free guidance scale, 1 is off.
+            guidance: embedded guidance scale, for models that have it.
+            shift: of the schedule; `auto` is the paper's rule.
+            on_step: progress, preview and cancellation, see `foundation.flow.sampler`.
+            note: called with what is said aloud (a prompt that had to be cut).
+
+        Raises:
+            InputError: a prompt without text, a size or number of frames that does not fit.
+            ConfigError: guidance for a model without it, or latents that stop being finite.
+        """
+        if not prompt.strip():
+            raise InputError("the prompt is empty: say what the clip shows")
+        defaults = self.defaults
+        steps, cfg = steps or defaults.steps, defaults.cfg if cfg is None else cfg
+        width, height = size or defaults.size
+        frames = frames or defaults.frames
+        noise = self.noise(seed, frames, width, height)
+        velocity = self._velocity(
+            prompt, negative_prompt, cfg, guidance, "image" if frames == 1 else "video", note
+        )
+        shift = defaults.shift if shift is None else shift
+        sigmas = flow_sigmas(steps, auto_shift(steps) if shift == "auto" else shift)
+        latents = sample(velocity, noise, sigmas, on_step)
+        media = self.to_media(latents)
+        self.maybe_free_model_hooks()
+        return Clip(media, defaults.fps, {"weights_sha256": self.weights_sha256})
+
+    def _velocity(
+        self,
+        prompt: str,
+        negative: str,
+        cfg: float,
+        guidance: float | None,
+        kind: TemplateKind,
+        note: Note | None,
+    ) -> Velocity:
+        text = self.encode_text(prompt, kind, note).text
+        if self.transformer.config.guidance_embeds:
+            guidance = self.defaults.guidance if guidance is None else guidance
+        scale = None if guidance is None else torch.tensor([guidance], device=self._execution_device)
+        conditioning = Conditioning(text, guidance=scale)
+        if cfg == 1:
+            return conditional(self.transformer, conditioning)
+        unwanted = Conditioning(self.encode_text(negative, kind).text, guidance=scale)
+        return classifier_free(self.transformer, conditioning, unwanted, cfg)
+
+    def noise(self, seed: int, frames: int, width: int, height: int) -> Tensor:
+        """(1, C, T, h, w) standard normal, drawn on the CPU so that a seed means the same everywhere."""
+        time, space = self.vae.config.temporal_compression_ratio, self.vae.config.spatial_compression_ratio
+        unit = space * self.transformer.config.patch_size
+        if width % unit or height % unit or min(width, height) < unit:
+            raise InputError(f"size {width}x{height} does not fit: both sides must be multiples of {unit}")
+        if frames % time != 1:
+            raise InputError(f"{frames} frames do not fit: {time}k + 1 are needed")
+        shape = (1, self.vae.config.latent_channels, frames // time + 1, height // space, width // space)
+        noise = torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+        return noise.to(self._execution_device)
+
+    def to_media(self, latents: Tensor) -> NDArray[np.uint8]:
+        """Normalised latents (1, C, T, h, w) -> frames (F, H, W, 3) uint8."""
+        pixels = self.vae.to_frames(latents.to(self.vae.dtype))[0]  # (3, F, H, W)
+        levels = ((pixels.float() + 1) * 127.5).round().to(torch.uint8)
+        return levels.permute(1, 2, 3, 0).contiguous().cpu().numpy()
+
+
+def _choose_device(device: str) -> str:
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    if device == "cuda" and not torch.cuda.is_available():
+        raise InputError("device 'cuda' is not here: torch sees no GPU; use 'auto' or 'cpu'")
+    if device == "mps" and not torch.backends.mps.is_available():
+        raise InputError("device 'mps' is not here: use 'auto' or 'cpu'")
+    return device
+
+
+def _defaults(folder: Path, pipe: TextToVideoPipeline) -> ModelDefaults:
+    """The folder's `kinora.json`, or the 13B weights' values; the shift is the scheduler's own setting."""
+    shift = float(pipe.scheduler.config.shift)
+    path = folder / DEFAULTS_FILE
+    if not path.exists():
+        guidance = HUNYUANVIDEO.guidance if pipe.transformer.config.guidance_embeds else None
+        return ModelDefaults(24.0, HUNYUANVIDEO.size, 129, 50, shift, 1.0, guidance)
+    try:
+        values = json.loads(path.read_text())
+        size = Size(*values.pop("size"))
+        return ModelDefaults(**values, size=size, shift=shift, guidance=None)
+    except (ValueError, TypeError, KeyError) as error:
+        raise WeightsError(f"{path} is damaged: {error}") from error

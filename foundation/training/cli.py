@@ -1,0 +1,95 @@
+"""`kinora train RECIPE key=value ...`: Hydra from end to end."""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+from hydra.core.config_store import ConfigStore
+from hydra.errors import HydraException
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from shared.config import near_miss, one_of, shorten
+from shared.console import result, run
+from shared.errors import ConfigError, InputError
+
+CONF = Path(__file__).resolve().parents[1] / "conf"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Where a recipe's `Config` and `run` live, and its line of help."""
+
+    module: str
+    help: str
+
+
+RECIPES = {
+    "vae": Recipe("foundation.training.recipes.vae", "the causal video VAE, from toybox clips"),
+    "text": Recipe("foundation.training.recipes.text", "tokenizer, language model and CLIP, from captions"),
+    "t2v": Recipe("foundation.training.recipes.t2v", "the video transformer, on frozen latents"),
+}
+
+
+def main(argv: Sequence[str]) -> None:
+    """Run the recipe that is named first, with Hydra overrides behind it.
+
+    Raises:
+        InputError: no such recipe.
+        ConfigError: a key or value that the recipe does not have.
+    """
+    if not argv or argv[0] in ("-h", "--help"):
+        result(overview())
+        return
+    name, *overrides = argv
+    if name not in RECIPES:
+        raise InputError(
+            f"unknown recipe {shorten(name)}{near_miss(name, RECIPES)}: {one_of(RECIPES)} expected"
+        )
+    if "--help" in overrides:
+        result(OmegaConf.to_yaml(configuration(name, [])).rstrip())
+        return
+    settings = OmegaConf.to_object(configuration(name, overrides))
+    result(str(import_module(RECIPES[name].module).run(settings)))
+
+
+def configuration(name: str, overrides: Sequence[str]) -> Any:
+    """The recipe's typed configuration: its dataclass, filled from `conf/recipe`, then from the overrides.
+
+    Raises:
+        ConfigError: a key or value that does not exist or does not fit.
+    """
+    schema = import_module(RECIPES[name].module).Config
+    ConfigStore.instance().store(group="schema", name=name, node=schema, package="_global_")
+    try:
+        with initialize_config_dir(str(CONF), version_base="1.3"):
+            return compose("train", overrides=[f"recipe={name}", *overrides])
+    except (HydraException, OmegaConfBaseException) as error:
+        reason = " ".join(str(error.__cause__ or error).split("\n")[0].split())
+        raise ConfigError(
+            f"recipe {name} cannot take {shorten(' '.join(overrides))}: {reason}; "
+            f"kinora train {name} --help lists its settings"
+        ) from error
+
+
+def overview() -> str:
+    """What `kinora train --help` prints."""
+    lines = [f"  {name:<8}{recipe.help}" for name, recipe in RECIPES.items()]
+    return "\n".join(
+        [
+            "usage: kinora train RECIPE [key=value ...]",
+            "",
+            "recipes:",
+            *lines,
+            "",
+            "kinora train RECIPE --help prints its settings",
+        ]
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(run(main, sys.argv[1:]))

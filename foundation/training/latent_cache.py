@@ -1,0 +1,129 @@
+"""Toybox clips as a model sees them: latents and encoded captions, in sharded safetensors."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+from tqdm import tqdm
+
+from foundation.text import TextEncoder
+from foundation.transformer.conditioning import TextConditioning
+from foundation.vae.model import CausalVideoVAE
+from shared.toybox.mix import caption_clip, toy_clip
+
+SHARD = 500
+"""Clips per shard."""
+
+BATCH = 20
+"""Clips encoded at a time."""
+
+
+class LatentCache:
+    """Latents (N, C, T, h, w) and `variants` encoded captions per clip, held in memory in bfloat16."""
+
+    def __init__(self, clips: Sequence[dict[str, Tensor]], captions: Sequence[dict[str, Tensor]]) -> None:
+        self.latents = torch.cat([shard["latents"] for shard in clips])
+        self.pooled = torch.cat([shard["pooled"] for shard in captions])  # (N, variants, D_pool)
+        self.tokens = torch.cat([shard["tokens"] for shard in captions])  # all captions' tokens in one row
+        lengths = torch.cat([shard["lengths"] for shard in captions])  # (N, variants)
+        self.lengths = lengths
+        self.starts = (lengths.flatten().cumsum(0) - lengths.flatten()).view_as(lengths)
+
+    def __len__(self) -> int:
+        return len(self.latents)
+
+    def text(self, clip: int, variant: int) -> TextConditioning:
+        """One encoded caption: embeds (1, L, D), no mask, pooled (1, D_pool)."""
+        start, length = int(self.starts[clip, variant]), int(self.lengths[clip, variant])
+        return TextConditioning(
+            self.tokens[None, start : start + length], None, self.pooled[clip, variant][None]
+        )
+
+
+def prepare_toybox(
+    root: Path, mixture: dict[str, int], variants: int, vae: CausalVideoVAE, text: TextEncoder
+) -> LatentCache:
+    """Render, encode and cache clips of several worlds; what is already on disk is not computed again.
+
+    Args:
+        root: where the shards go, in a folder per encoder that is named after the encoder's weights.
+        mixture: world -> number of clips.
+        variants: captions per clip: one plain, the others in free and structured wording.
+        vae: the frozen VAE.
+        text: the frozen text encoders.
+    """
+    jobs = [
+        (world, range(start, min(start + SHARD, count)))
+        for world, count in mixture.items()
+        for start in range(0, count, SHARD)
+    ]
+    latents, captions = root / f"latents-{vae_digest(vae)}", root / f"captions-{text_digest(text)}-{variants}"
+    encode_captions = partial(_encode_captions, variants=variants, text=text)
+    return LatentCache(
+        _cached(latents, jobs, partial(_encode_clips, vae=vae)), _cached(captions, jobs, encode_captions)
+    )
+
+
+Shard = dict[str, Tensor]
+
+
+def _cached(
+    folder: Path, jobs: list[tuple[str, range]], encode: Callable[[str, range], Shard]
+) -> list[Shard]:
+    folder.mkdir(parents=True, exist_ok=True)
+    shards = []
+    for world, seeds in tqdm(jobs, desc=f"encoding {folder.name}", unit="shard", disable=None):
+        path = folder / f"{world}-{seeds.start:06d}-{seeds.stop:06d}.safetensors"
+        if not path.exists():
+            part = path.with_suffix(".part")
+            save_file(encode(world, seeds), part)
+            part.rename(path)
+        shards.append(load_file(path))
+    return shards
+
+
+@torch.no_grad()
+def _encode_clips(world: str, seeds: range, vae: CausalVideoVAE) -> Shard:
+    latents = []
+    for first in range(seeds.start, seeds.stop, BATCH):
+        clips = [toy_clip(seed, world).frames for seed in range(first, min(first + BATCH, seeds.stop))]
+        frames = torch.from_numpy(np.stack(clips)).permute(0, 4, 1, 2, 3).to(vae.device)
+        with torch.autocast(vae.device.type, torch.bfloat16):
+            latents.append(vae.to_latents(frames.float() / 127.5 - 1).bfloat16().cpu())
+    return {"latents": torch.cat(latents)}
+
+
+def _encode_captions(world: str, seeds: range, variants: int, text: TextEncoder) -> Shard:
+    tokens, lengths, pooled = [], [], []
+    for first in range(seeds.start, seeds.stop, BATCH):
+        clips = [toy_clip(seed, world) for seed in range(first, min(first + BATCH, seeds.stop))]
+        encoded = text([caption_clip(clip, variant) for clip in clips for variant in range(variants)])
+        kept = torch.ones(encoded.embeds.shape[:2]) if encoded.mask is None else encoded.mask
+        tokens.append(encoded.embeds[kept.bool()].bfloat16())
+        lengths.append(kept.long().sum(1).view(-1, variants))
+        pooled.append(encoded.pooled.bfloat16().view(len(clips), variants, -1))
+    return {"tokens": torch.cat(tokens), "lengths": torch.cat(lengths), "pooled": torch.cat(pooled)}
+
+
+def vae_digest(vae: CausalVideoVAE) -> str:
+    """Sixteen hex digits over what latents depend on: the encoder, `quant_conv` and the scaling factor."""
+    tensors = {k: v for k, v in vae.state_dict().items() if k.startswith(("encoder.", "quant_conv."))}
+    return _digest({**tensors, "scaling_factor": torch.tensor(float(vae.config.scaling_factor))})
+
+
+def text_digest(text: TextEncoder) -> str:
+    """Sixteen hex digits over the weights of both text encoders."""
+    return _digest({**text.mllm.model.state_dict(), **text.clip.model.state_dict(prefix="clip.")})
+
+
+def _digest(tensors: dict[str, Tensor]) -> str:
+    digest = hashlib.sha256()
+    for key in sorted(tensors):
+        digest.update(key.encode())
+        digest.update(tensors[key].detach().float().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()[:16]
