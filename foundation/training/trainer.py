@@ -34,7 +34,7 @@ class Samples(Protocol):
 
 
 class Trainer:
-    """Trains the `model` inside `objective` on `samples` and leaves `model.safetensors` and `ema.safetensors` in checkpoints.
+    """Trains the `model` inside `objective` on `samples`; its checkpoints hold the weights and their average.
 
     Killing the process at any moment and starting it again continues from the last checkpoint and reaches the
     same weights: every random number belongs to (seed, epoch, sample), the order of batches to (seed, step).
@@ -51,7 +51,11 @@ class Trainer:
         )
         self.model = objective.get_submodule("model")
         self.optimizer = muon(
-            self.model, config.learning_rate, config.adamw_learning_rate, config.weight_decay
+            self.model,
+            config.learning_rate,
+            config.adamw_learning_rate,
+            config.weight_decay,
+            config.adamw_layers,
         )
         self.peaks = [group["lr"] for group in self.optimizer.param_groups]
         self.trained = {k: p for k, p in self.model.named_parameters() if p.requires_grad}

@@ -1,0 +1,156 @@
+"""The trainer: exact resume, order of samples, checkpoints that are whole or absent."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from foundation.training.checkpoint import checkpoints, prune, read_checkpoint, write_checkpoint
+from foundation.training.config import Training
+from foundation.training.optimizers import orthogonalise, trapezoid
+from foundation.training.order import SampleOrder
+from foundation.training.trainer import Trainer
+from shared.errors import ResourceError, WeightsError
+
+
+class Regression(nn.Module):
+    """Learns to double its input; a stand-in for a model that takes hours."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.model = nn.Sequential(nn.Linear(4, 8), nn.SiLU(), nn.Linear(8, 4))
+
+    def forward(self, batch):
+        loss = (self.model(batch["x"]) - 2 * batch["x"]).square().mean()
+        return loss, {"error": loss.detach()}
+
+
+class Draws:
+    """Samples whose numbers come from their own generators; it can fail at a given batch."""
+
+    def __init__(self, fail_at=None):
+        self.seen, self.fail_at = [], fail_at
+
+    def __len__(self):
+        return 10
+
+    def batch(self, ids, generators):
+        if len(self.seen) == self.fail_at:
+            raise RuntimeError("killed")
+        self.seen.append(list(ids))
+        return {"x": torch.from_numpy(np.stack([g.standard_normal(4, dtype=np.float32) for g in generators]))}
+
+
+def config(output, **changes):
+    values = {"steps": 12, "batch_size": 3, "precision": "no", "checkpoint_minutes": 0.0, "log_every": 1}
+    return Training(output=str(output), **{**values, **changes})
+
+
+def final_weights(output):
+    return read_checkpoint(checkpoints(output / "checkpoints")[-1])[0]
+
+
+def test_a_run_that_was_killed_reaches_the_same_weights(tmp_path):
+    Trainer(Regression(), Draws(), config(tmp_path / "whole")).run()
+    for kill in (5, 2):
+        with pytest.raises(RuntimeError, match="killed"):
+            Trainer(Regression(), Draws(fail_at=kill), config(tmp_path / "cut")).run()
+    Trainer(Regression(), Draws(), config(tmp_path / "cut")).run()
+    whole, cut = final_weights(tmp_path / "whole"), final_weights(tmp_path / "cut")
+    for kind in ("model", "ema"):
+        assert all(torch.equal(whole[kind][key], cut[kind][key]) for key in whole[kind])
+
+
+def test_the_log_of_a_resumed_run_has_every_step_once(tmp_path):
+    with pytest.raises(RuntimeError):
+        Trainer(Regression(), Draws(fail_at=5), config(tmp_path)).run()
+    Trainer(Regression(), Draws(), config(tmp_path)).run()
+    rows = list(csv.DictReader((tmp_path / "metrics.csv").open()))
+    assert [int(row["step"]) for row in rows] == list(range(1, 13))
+
+
+def test_training_lowers_the_loss(tmp_path):
+    Trainer(Regression(), Draws(), config(tmp_path, steps=200, checkpoint_minutes=9.0)).run()
+    rows = list(csv.DictReader((tmp_path / "metrics.csv").open()))
+    assert float(rows[-1]["loss"]) < 0.2 * float(rows[0]["loss"])
+
+
+def test_a_finished_run_is_not_trained_again(tmp_path):
+    Trainer(Regression(), Draws(), config(tmp_path)).run()
+    samples = Draws()
+    Trainer(Regression(), samples, config(tmp_path)).run()
+    assert samples.seen == []
+
+
+def test_a_checkpoint_of_another_recipe_is_refused(tmp_path):
+    Trainer(Regression(), Draws(), config(tmp_path, steps=1)).run()
+    other = Regression()
+    other.model = nn.Linear(4, 4)
+    with pytest.raises(WeightsError, match="belongs to another recipe"):
+        Trainer(other, Draws(), config(tmp_path)).run()
+
+
+@given(length=st.integers(1, 40), size=st.integers(1, 9), seed=st.integers(0, 5))
+@settings(max_examples=30, deadline=None)
+def test_every_sample_comes_exactly_once_an_epoch(length, size, seed):
+    order = SampleOrder(length, seed)
+    members = [member for step in range(3 * length) for member in order.batch(step, size)]
+    for epoch in range(3 * length * size // length):
+        assert sorted(i for e, i in members if e == epoch) == list(range(length))
+
+
+def test_the_numbers_of_a_sample_do_not_depend_on_its_batch():
+    order = SampleOrder(10, seed=3)
+    assert order.generator(1, 4).random() == order.generator(1, 4).random()
+    assert order.generator(1, 4).random() != order.generator(2, 4).random()
+
+
+def test_checkpoints_are_pruned_from_the_oldest(tmp_path):
+    for step in (1, 20, 3):
+        write_checkpoint(tmp_path, step, {"model": {"w": torch.ones(2)}}, {}, {})
+    prune(tmp_path, keep=2)
+    assert [path.name for path in checkpoints(tmp_path)] == ["step-00000003", "step-00000020"]
+
+
+def test_a_full_disk_leaves_the_last_checkpoint_whole(tmp_path, monkeypatch):
+    write_checkpoint(tmp_path, 1, {"model": {"w": torch.ones(2)}}, {"a": 1}, {"note": "x"})
+    monkeypatch.setattr("foundation.training.checkpoint.os.fsync", _no_space)
+    with pytest.raises(ResourceError, match="No space left"):
+        write_checkpoint(tmp_path, 2, {"model": {"w": torch.ones(2)}}, {}, {})
+    assert [path.name for path in tmp_path.iterdir()] == ["step-00000001"]
+    tensors, optimizer, state = read_checkpoint(tmp_path / "step-00000001")
+    assert torch.equal(tensors["model"]["w"], torch.ones(2))
+    assert optimizer == {"a": 1}
+    assert state == {"note": "x", "step": 1}
+
+
+def _no_space(_):
+    raise OSError(28, "No space left on device")
+
+
+def test_a_damaged_checkpoint_is_named(tmp_path):
+    path = write_checkpoint(tmp_path, 1, {"model": {"w": torch.ones(2)}}, {}, {})
+    (path / "state.json").write_text(json.dumps({"step": 1})[:-3])
+    with pytest.raises(WeightsError, match="step-00000001 is damaged"):
+        read_checkpoint(path)
+
+
+def test_muon_steps_are_nearly_orthogonal():
+    matrix = orthogonalise(torch.randn(16, 64, generator=torch.Generator().manual_seed(0)))
+    values = torch.linalg.svdvals(matrix.float())
+    assert values.min() > 0.5
+    assert values.max() < 1.5
+
+
+def test_the_learning_rate_rises_holds_and_falls_to_nothing():
+    factors = [trapezoid(step, total=100, warmup=10, decay=0.5) for step in range(101)]
+    assert factors[0] == pytest.approx(0.1)
+    assert factors[10:50] == [1.0] * 40
+    assert factors[100] == 0.0
+    assert all(a >= b for a, b in zip(factors[50:], factors[51:], strict=False))
