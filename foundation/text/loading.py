@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
+from safetensors import SafetensorError
 
 from foundation.text.encoder import CLIPPooledEncoder, MLLMEncoder, TextEncoder
 from shared.errors import WeightsError
@@ -54,7 +55,7 @@ def load_tokenizer(folder: Path | str) -> "PreTrainedTokenizerBase":
             local_files_only=True,
             trust_remote_code=False,
         )
-    except (OSError, ValueError) as error:
+    except Exception as error:  # the tokenizers library raises nothing narrower for a damaged file
         raise WeightsError(f"{folder} holds no tokenizer that can be read: {_first_line(error)}") from error
 
 
@@ -91,7 +92,7 @@ def _load(architecture: type, folder: Path, dtype: torch.dtype | None) -> "PreTr
             trust_remote_code=False,
             output_loading_info=True,
         )
-    except (OSError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise WeightsError(f"{folder} cannot be loaded as a text encoder: {_first_line(error)}") from error
     absent = sorted(info["missing_keys"])
     if absent:

@@ -3,13 +3,10 @@
 They are frozen early (DESIGN section 4): whatever trains on their states falls with them.
 """
 
-import sys
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from omegaconf import OmegaConf
 from tokenizers import Tokenizer
 
 from foundation.text.starter import (
@@ -49,7 +46,13 @@ class Config:
 
     training: Training = field(
         default_factory=lambda: Training(
-            output="runs/text", steps=2400, learning_rate=0.01, adamw_learning_rate=2e-3, ema_decay=0.99
+            output="runs/text",
+            steps=650,
+            learning_rate=0.02,
+            adamw_learning_rate=2e-3,
+            warmup=40,
+            decay=0.6,
+            ema_decay=0.99,
         )
     )
     model: StarterSize = field(default_factory=StarterSize)
@@ -101,13 +104,3 @@ def _tokenizer(config: Config) -> Tokenizer:
         tokenizer.save(str(part))
         part.rename(path)
     return Tokenizer.from_file(str(path))
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Run with `key=value` overrides."""
-    overrides = OmegaConf.from_dotlist(list(sys.argv[1:] if arguments is None else arguments))
-    run(OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Config), overrides)))
-
-
-if __name__ == "__main__":
-    main()
