@@ -25,6 +25,10 @@ HALF_HEAD = 16.0
 """Typical half height of a head, in units."""
 EYE_REACH = 4.4
 """How far from its middle an eye reaches, in units."""
+JAW, JAW_TO_CHIN = 0.6, 4.6
+"""Where the face is this part of its full width, its chin is so many units below."""
+CHIN_TIP = 0.4
+"""Height of the tip of the chin below the last row of its skin that is wide enough to count, in units."""
 NEAR = 42.0
 """RGB distance within which a pixel counts as one of the known colours."""
 
@@ -176,20 +180,20 @@ def blush(skin: tuple[float, float, float]) -> tuple[float, ...]:
     return tuple(0.7 * channel + 0.3 * red for channel, red in zip(skin, CHEEK, strict=True))
 
 
-def find_face(parts: NDArray[np.int8], looks: Looks) -> Face:
-    """Eyes, tilt and head from the parts (F, 64, 64) of a clip."""
+def find_face(stage: Array, parts: NDArray[np.int8], looks: Looks) -> Face:
+    """Eyes, tilt and head from a clip (F, 64, 64, 3) and its parts (F, 64, 64)."""
     body, frames = largest_area(parts <= Part.SHADE), len(parts)
     inside = surrounded(body) >= 3
-    white = parts == Part.WHITE
-    for word, part in ((looks.hair, Part.HAIR), (looks.clothes, Part.CLOTHES)):
-        if word == "white":
-            white |= parts == part
-    white &= inside
+    # Eyes are gray where blur mixes their white with the pupil; skin is never gray.
+    warmth = stage[..., 0] - stage[..., 2]
+    gray = np.abs(warmth) < 0.4 * float(looks.skin_rgb[0] - looks.skin_rgb[2])
+    white = inside & gray & (stage[..., 0] > 105.0)
     filled = (white | (parts == Part.INK) | (parts == Part.MOUTH)) & inside
     eyes = np.stack([eye_pair(white[frame], filled[frame]) for frame in range(frames)])
     seen = np.isfinite(eyes).all((1, 2))
     eyes = fill(eyes)
-    box = fill(head_boxes(body & (parts == Part.SKIN), eyes.mean(1)))
+    bare = body & (parts == Part.SKIN)
+    box = fill(head_boxes(bare, eyes.mean(1)))
     across = eyes[:, 0] - eyes[:, 1]
     return Face(eyes, np.arctan2(across[:, 1], across[:, 0]), seen, box, inside)
 
@@ -256,14 +260,17 @@ def best_pair(boxes: Array, sizes: NDArray[np.int64]) -> Array:
 def head_boxes(bare: NDArray[np.bool_], between: Array) -> Array:
     """(F, 4) box of the head from its bare skin (F, H, W): sides and chin are seen, the top is under hair.
 
-    The chin is where the face, going down from the eyes (F, 2), ends; how far that is below the eyes and how
-    wide the head is hardly change in a clip, so that what deviates is not believed.
+    The chin ends in the last row that is bare over more than a few pixels, for a neck is shaded. An open mouth
+    hides that; then it is reckoned from where the jaw has narrowed to `JAW` of the head's width. How far below
+    the eyes (F, 2) it is and how wide the head is hardly change in a clip, so what deviates is not believed.
     """
-    rows = np.arange(STAGE) + 0.5
-    narrow = (bare.sum(2) < 4) & (rows > between[:, 1:] + 12.0)
-    chin = np.where(narrow.any(1), narrow.argmax(1) + 0.3, np.nan)
     wide = bare.sum(1) >= 4
     left, right = wide.argmax(1), STAGE - wide[:, ::-1].argmax(1)
+    reach = np.where(bare.any(2), STAGE - bare[..., ::-1].argmax(2) - bare.argmax(2), 0)
+    below = np.arange(STAGE) + 0.5 - between[:, 1:]
+    jaw = last_row((reach >= JAW * (right - left)[:, None]) & (below > 7.0) & (below < 18.0)) + JAW_TO_CHIN
+    tip = last_row((bare.sum(2) >= 6) & (below > 11.0) & (below < 21.0)) + CHIN_TIP
+    chin = np.where(tip > jaw - 1.5, tip, jaw)
     boxes = np.stack([left, chin - 2.0 * HALF_HEAD, right, chin], -1).astype(np.float32)
     boxes[~(wide.any(1) & np.isfinite(chin))] = np.nan
     if np.isfinite(boxes).any():
@@ -272,6 +279,11 @@ def head_boxes(bare: NDArray[np.bool_], between: Array) -> Array:
         boxes[:, 1::2] += (np.clip(drop, usual - 1.5, usual + 1.5) - drop)[:, None]
         boxes[np.abs(width - np.nanmedian(width)) > 2.5] = np.nan
     return boxes
+
+
+def last_row(rows: NDArray[np.bool_]) -> Array:
+    """Lower edge (F,) of the last true one of the rows (F, H), NaN without any."""
+    return np.where(rows.any(1), STAGE - rows[:, ::-1].argmax(1), np.nan)
 
 
 def fill(track: Array) -> Array:

@@ -74,7 +74,7 @@ def judge_puppet(frames: NDArray[np.uint8]) -> PuppetJudgement:
     stage, scale, corner = to_stage(frames)
     looks = find_looks(stage)
     parts = classify(stage, looks)
-    face = find_face(parts, looks)
+    face = find_face(stage, parts, looks)
     mouth, face = find_mouth(stage, looks, face)
     wrists = find_hands(parts, face)
     wrists[..., 1] += PALM

@@ -6,10 +6,12 @@ from scipy import ndimage
 
 from shared.toybox.judges.puppet_face import square_distances, to_stage
 from shared.toybox.puppet_tracks import Array
-from shared.toybox.skeleton import JOINT_COLORS, openpose_joints
+from shared.toybox.skeleton import JOINT_COLORS, LIMB_DIM, openpose_joints
 
-REACH = 110.0
-"""RGB distance at which a pixel stops to count for a joint's colour."""
+DIM = 255.0 * LIMB_DIM + 12.0
+"""Brightness of the limbs, up to which a pixel is not part of a joint."""
+REACH = 60.0
+"""RGB distance, at full brightness, at which a pixel counts half for a joint's colour."""
 ENOUGH = 1.3
 """Least sum of closeness, over the 3x3 pixels around its middle, at which a joint is there."""
 
@@ -24,13 +26,14 @@ def find_joints(frames: NDArray[np.uint8]) -> Array:
         (F, 18, 3) OpenPose joints: x, y in pixels and confidence 0 or 1.
     """
     stage, scale, corner = to_stage(frames)
-    lit = np.nonzero(stage.max(-1) > 255.0 - REACH)
-    distance = square_distances(stage[lit], JOINT_COLORS)
-    # A pixel speaks for the one joint whose colour is nearest.
+    bright = stage.max(-1)
+    lit = np.nonzero(bright > DIM)
+    # Blur darkens a joint but keeps its hue; a pixel speaks for the one joint whose hue is nearest.
+    distance = square_distances(stage[lit] * (255.0 / bright[lit])[:, None], JOINT_COLORS)
     own = distance.argmin(0)
-    near = np.sqrt(np.maximum(distance.min(0), 0.0))
+    near = np.clip(1.5 - np.sqrt(np.maximum(distance.min(0), 0.0)) / REACH, 0.0, 1.0)
     close = np.zeros((len(JOINT_COLORS), *stage.shape[:-1]), np.float32)
-    close[own, *lit] = np.clip(1.0 - near / REACH, 0.0, 1.0)
+    close[own, *lit] = near * np.clip((bright[lit] - DIM) / (225.0 - DIM), 0.0, 1.0)
     gathered = ndimage.uniform_filter(close, (1, 1, 3, 3)) * 9.0
     joints, count, height, width = gathered.shape
     peak = gathered.reshape(joints, count, -1).argmax(-1)
