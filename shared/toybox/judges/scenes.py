@@ -11,7 +11,7 @@ from shared.toybox.captions import ActorFacts, SceneFacts
 from shared.toybox.judges.motion import CameraPath, follow_camera, judge_camera, judge_motion
 from shared.toybox.judges.outlines import judge_outline
 from shared.toybox.judges.segmentation import Blob, Ground, find_blobs, find_ground
-from shared.toybox.judges.surfaces import judge_color, judge_material
+from shared.toybox.judges.surfaces import judge_color, judge_material, unmix
 
 ATTRIBUTES = ("color", "shape", "motion", "material")
 
@@ -60,8 +60,8 @@ def judge_scene(frames: NDArray[np.uint8]) -> SceneJudgement:
 def _judge_actor(
     frames: NDArray[np.uint8], blob: Blob, ground: Ground, camera: CameraPath, scale: float
 ) -> ActorJudgement:
-    outline = judge_outline(blob)
     color = judge_color(frames, blob, ground)
+    outline = judge_outline(blob, unmix(frames, blob, color, ground))
     material = None if ground.textured else judge_material(frames, blob, outline, color, ground)
     shape = outline.shape if outline.fit >= LEAST_FIT else None
     return ActorJudgement(color, shape, judge_motion(blob, outline.shape, camera, scale), material)

@@ -45,13 +45,15 @@ class Blob:
     Attributes:
         x, y: (F,) centroid in pixels from the picture's middle; y grows downwards.
         area: (F,) in pixels.
-        cover: (F, H, W) in [0, 1]: how much of each pixel belongs to the object.
+        cover: (F, H, W) in [0, 1]: how much of each pixel belongs to the object, its dark parts included.
+        body: (F, H, W) the same, measured against its brightest parts, so that blur fills no hole.
     """
 
     x: Array
     y: Array
     area: Array
     cover: Array
+    body: Array
 
     @property
     def radius(self) -> Array:
@@ -162,9 +164,11 @@ def _blob(distance: Array, labels: NDArray[np.int32], path: NDArray[np.intp]) ->
     around = np.zeros((3, 3, 3), bool)
     around[1] = True
     core = ndimage.binary_erosion(own, around)
-    reference = float(np.percentile(distance[core if core.any() else own], 20))
+    least, most = np.percentile(distance[core if core.any() else own], [20, 75])
+    distance = distance * ndimage.binary_dilation(own, around)
     # Half a reference's distance is the outline, also where blur has softened it.
-    cover = np.clip(distance / reference * 1.25 - 0.125, 0.0, 1.0) * ndimage.binary_dilation(own, around)
+    cover = np.clip(distance / least * 1.25 - 0.125, 0.0, 1.0)
+    body = np.clip(distance / most * 1.1 - 0.05, 0.0, 1.0)
     area = cover.sum(axis=(1, 2))
     seen = path > 0
     height, width = labels.shape[1:]
@@ -173,4 +177,4 @@ def _blob(distance: Array, labels: NDArray[np.int32], path: NDArray[np.intp]) ->
     y = (cover.sum(axis=2) @ (np.arange(height) + 0.5 - height / 2)) / divisor
     index = np.arange(len(path))
     x, y, area = (np.interp(index, index[seen], value[seen]) for value in (x, y, area))
-    return Blob(x, y, area, cover)
+    return Blob(x, y, area, cover, body)

@@ -10,11 +10,14 @@ from shared.toybox.palette import COLORS
 from shared.toybox.shapes import DARK, GLASS_OPACITY, OUTLINES, SURFACES, glass_opacity
 from shared.toybox.vocabulary import MATERIALS
 
-_GRAINS = tuple(float(grain) for grain in np.arange(8) * (np.pi / 4))
+_GRAINS = tuple(float(grain) for grain in np.arange(6) * (np.pi / 3))
 """Phases that are tried for a material whose pattern may lie anywhere."""
 
-_CLEAN = 6.0
-"""Mean distance (of 255) from one flat colour below which a surface has no pattern."""
+_LEAST_HUE = 45.0
+"""Length in RGB across the gray axis from which a difference of hue can be measured."""
+
+_CLEAN = 4.5
+"""Mean distance (of 255) from one flat colour below which the only pattern can be the middle of thin glass."""
 
 _PATTERNED = frozenset({"wood", "stone"})
 
@@ -35,6 +38,28 @@ def judge_color(frames: NDArray[np.uint8], blob: Blob, ground: Ground) -> str:
     return min(
         COLORS, key=lambda name: float(np.mean(_misfit(pixels, np.asarray(COLORS[name], np.float32), ground)))
     )
+
+
+def unmix(frames: NDArray[np.uint8], blob: Blob, color: str, ground: Ground) -> Array:
+    """How much of each pixel (F, H, W) an object of this colour takes, however dark its surface is there.
+
+    Over a texture, where brightness does not tell what is behind, hue decides, or else the distance from it.
+    """
+    near = blob.body > 0
+    pixels = frames[near].astype(np.float32)
+    cover = np.zeros(blob.body.shape, np.float32)
+    paint = np.asarray(COLORS[color], np.float32)
+    line = (paint - ground.color).astype(np.float32)
+    if ground.textured:
+        hue = line - line.mean()
+        if np.linalg.norm(hue) < _LEAST_HUE:
+            return blob.body
+        cover[near] = np.clip((pixels - ground.color) @ hue / (line @ hue) * 1.1 - 0.05, 0, 1)
+        return cover
+    share = np.clip((pixels - ground.color) @ line / (line @ line), 0, 1)
+    mixed = np.linalg.norm(pixels - ground.color - share[:, None] * line, axis=1)
+    cover[near] = np.where(_to_segment(pixels, DARK * paint, paint) < mixed, 1.0, share)
+    return cover
 
 
 def _misfit(pixels: Array, color: Array, ground: Ground) -> Array:
@@ -62,43 +87,51 @@ def judge_material(
         color: its judged colour.
         ground: the background behind it.
     """
-    paint = np.asarray(COLORS[color], np.float32)
     views = [_View(frames[index], blob, outline, int(index)) for index in blob.largest(2)]
-    plain = sum(view.misfit(None, paint, ground) for view in views)
-    if plain < _CLEAN * len(views):
-        return None
-    misfits = {name: sum(view.misfit(name, paint, ground) for view in views) for name in MATERIALS}
+    plain = np.mean([view.misfit(None, color, ground) for view in views])
+    possible = MATERIALS if plain > _CLEAN else ("glass",)
+    misfits = {name: np.mean([view.misfit(name, color, ground) for view in views]) for name in possible}
     best = min(misfits, key=misfits.__getitem__)
     return best if misfits[best] < plain else None
 
 
 class _View:
-    """One frame's pixels inside an object's outline, and their places in the object's own coordinates."""
+    """The crop of one frame around an object, and the places of its pixels in the object's own coordinates."""
 
     def __init__(self, frame: NDArray[np.uint8], blob: Blob, outline: Outline, index: int) -> None:
         height, width = frame.shape[:2]
         radius, angle = float(outline.radius[index]), float(outline.angle[index])
         u = ((np.arange(width) + 0.5 - width / 2 - blob.x[index]) / radius).astype(np.float32)
         v = ((np.arange(height) + 0.5 - height / 2 - blob.y[index]) / radius).astype(np.float32)
-        rows, columns = np.flatnonzero(np.abs(v) < 1.25), np.flatnonzero(np.abs(u) < 1.25)
-        x, y = _turned(u[columns], v[rows, None], angle)
-        inside = -OUTLINES[outline.shape](x, y)
-        counted = inside * radius > 1.0
-        self.shape, self.x, self.y, self.inside = outline.shape, x[counted], y[counted], inside[counted]
-        self.pixels = frame[rows[:, None], columns][counted].astype(np.float32)
+        rows, columns = np.flatnonzero(np.abs(v) < 1.4), np.flatnonzero(np.abs(u) < 1.4)
+        self.shape, self.softness = outline.shape, float(outline.softness[index])
+        self.x, self.y = _turned(u[columns], v[rows, None], angle)
+        self.inside = -OUTLINES[outline.shape](self.x, self.y)
+        self.cover = np.clip(self.inside * radius + 0.5, 0, 1)
+        self.counted = self.inside > -0.2
+        self.pixels = frame[rows[:, None], columns][self.counted].astype(np.float32)
 
-    def misfit(self, material: str | None, color: Array, ground: Ground) -> float:
+    def misfit(self, material: str | None, color: str, ground: Ground) -> float:
         """Mean distance between the pixels and the drawing, over the angles and grains that it may have."""
         if not len(self.pixels):
             return np.inf
+        cover = self.cover * glass_opacity(self.inside) if material == "glass" else self.cover
+        tones = np.stack([cover, *(cover * tone for tone in self._tones(material))])
+        paint = np.asarray(COLORS[color], np.float32)
+        misfits = []
+        for softness in (0.4, self.softness):
+            seen = ndimage.gaussian_filter(tones, (0, softness, softness))[:, self.counted, None]
+            drawn = (1 - seen[:1]) * ground.color + seen[1:] * paint
+            misfits.append(np.abs(self.pixels - drawn).mean(axis=(1, 2)).min())
+        return float(min(misfits))
+
+    def _tones(self, material: str | None) -> list[Array]:
         if material is None or material == "glass":
-            opacity = glass_opacity(self.inside)[:, None] if material else 1.0
-            return float(np.abs(self.pixels - ground.color - opacity * (color - ground.color)).mean())
+            return [np.ones_like(self.x)]
         turns = 1 if material == "rubber" else max(SYMMETRY[self.shape], 1)
-        places = [_turned(self.x, self.y, 2 * np.pi * turn / turns) for turn in range(turns)]
         grains = _GRAINS if material in _PATTERNED else _GRAINS[:1]
-        tones = [SURFACES[material](x, y, self.inside, grain) for x, y in places for grain in grains]
-        return min(float(np.abs(self.pixels - tone[:, None] * color).mean()) for tone in tones)
+        places = [_turned(self.x, self.y, 2 * np.pi * turn / turns) for turn in range(turns)]
+        return [SURFACES[material](x, y, self.inside, grain) for x, y in places for grain in grains]
 
 
 def _turned(x: Array, y: Array, angle: float) -> tuple[Array, Array]:
