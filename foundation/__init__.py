@@ -20,7 +20,10 @@ _HOMES = {
     "foundation.flow.schedule": ("auto_shift", "flow_sigmas", "linear_quadratic_sigmas", "shifted"),
     "foundation.transformer.conditioning": ("Conditioning", "Context", "TextConditioning"),
     "foundation.transformer.model": ("VideoTransformer", "widen_patch_embedding"),
+    "foundation.pipeline": ("TextToVideoPipeline",),
+    "foundation.text.encoder": ("TextEncoder",),
     "foundation.vae.model": ("CausalVideoVAE",),
+    "foundation.vae.tiling": ("Tiling",),
 }
 _MODULE_OF = {name: module for module, names in _HOMES.items() for name in names}
 

@@ -21,14 +21,12 @@ from foundation.transformer.conditioning import Conditioning
 from foundation.transformer.model import VideoTransformer
 from foundation.vae.model import CausalVideoVAE
 from foundation.weights.fingerprint import folder_sha256
+from foundation.weights.folder import DEFAULTS_FILE, write_defaults, write_index
 from foundation.weights.loading import load_model
 from foundation.weights.registry import resolve
 from shared.config import Size
 from shared.errors import InputError, WeightsError
 from shared.media import Clip
-
-DEFAULTS_FILE = "kinora.json"
-"""What a model folder says about sizes, rates, steps and guidance; without it the 13B weights' values hold."""
 
 HUNYUANVIDEO = ModelDefaults(
     fps=24.0, size=Size(1280, 720), frames=129, steps=50, shift=7.0, cfg=1.0, guidance=6.0
@@ -99,6 +97,12 @@ class TextToVideoPipeline(DiffusionPipeline):
         pipe.defaults = _defaults(folder, pipe)
         pipe.weights_sha256 = folder_sha256(folder)
         return pipe
+
+    def save_pretrained(self, save_directory: str | Path, **options: Any) -> None:
+        """Write the folder so that diffusers' `HunyuanVideoPipeline` opens it too, wherever no key is ours."""
+        super().save_pretrained(save_directory, **options)
+        write_index(Path(save_directory))
+        write_defaults(Path(save_directory), self.defaults)
 
     def encode_text(
         self, prompt: str, kind: TemplateKind = "video", note: Note | None = None

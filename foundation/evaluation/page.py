@@ -2,12 +2,11 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 from foundation.evaluation.report import Scores
 from foundation.weights.fingerprint import folder_sha256
-
-TRAINING_FILE = "training.json"
-"""Beside a model's weights: recipe, seed, steps and data that made them."""
+from foundation.weights.folder import TRAINING_FILE
 
 
 def write_page(folder: Path) -> Path:
@@ -28,11 +27,9 @@ def write_page(folder: Path) -> Path:
     ]
     lines += ["", "## Training", ""]
     for path in sorted(folder.glob(f"*/{TRAINING_FILE}")):
-        facts = json.loads(path.read_text())
-        lines += [
-            f"**{path.parent.name}**: " + "; ".join(f"{key} {value}" for key, value in facts.items()),
-            "",
-        ]
+        lines += [f"**{path.parent.name}**:", ""]
+        lines += [f"{i}. {_run_in_words(run)}" for i, run in enumerate(json.loads(path.read_text()), 1)]
+        lines += [""]
     for path in sorted((folder / "evaluation").glob("*.json")):
         scores = Scores.read(path)
         settings = ", ".join(f"{key} {value}" for key, value in scores.settings.items())
@@ -40,3 +37,12 @@ def write_page(folder: Path) -> Path:
     page = folder / "README.md"
     page.write_text("\n".join(lines).rstrip() + "\n")
     return page
+
+
+def _run_in_words(run: dict[str, Any]) -> str:
+    """One run's recipe, seed, steps and data on a line."""
+    training = run["training"]
+    return (
+        f"recipe `{run['recipe']}`, seed {training['seed']}, {training['steps']} steps of {training['batch_size']} "
+        f"samples, data {json.dumps(run['data'])}"
+    )

@@ -1,7 +1,7 @@
 """The text-to-video recipe: flow matching on cached latents of the toybox (paper section 4.5)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -9,38 +9,55 @@ import torch
 from torch import Tensor, nn
 
 from foundation.flow.objective import logit_normal_sigma, make_noisy, velocity_loss
+from foundation.request import ModelDefaults
 from foundation.text import load_text_encoder
+from foundation.training.checkpoint import read_checkpoint
 from foundation.training.config import Training
 from foundation.training.latent_cache import LatentCache, prepare_toybox
 from foundation.training.trainer import Batch, Trainer
 from foundation.transformer import Conditioning, TextConditioning, VideoTransformer
 from foundation.vae.model import CausalVideoVAE
+from foundation.weights.folder import write_defaults, write_index, write_training
+from shared.config import Size
 
 
 @dataclass
 class TransformerModel:
     """Configuration of a `VideoTransformer` trained from nothing."""
 
-    num_attention_heads: int = 6
-    attention_head_dim: int = 32
+    num_attention_heads: int = 3
+    attention_head_dim: int = 64
     num_layers: int = 1
     num_single_layers: int = 6
     num_refiner_layers: int = 1
     mlp_ratio: float = 4.0
-    rope_axes_dim: list[int] = field(default_factory=lambda: [4, 14, 14])
+    rope_axes_dim: list[int] = field(default_factory=lambda: [8, 28, 28])
     guidance_embeds: bool = False
 
 
 @dataclass
 class ToyboxData:
-    """Which clips are rendered and how their captions vary."""
+    """Which clips are rendered and how their captions vary.
+
+    A caption of more than `longest_text` tokens gives way to the plain one, so that a batch pads little.
+    """
 
     cache: str = "cache/encoded"
     worlds: dict[str, int] = field(
-        default_factory=lambda: {"scenes": 14000, "puppets": 7000, "pairs": 2000, "cameras": 1000}
+        default_factory=lambda: {"scenes": 11000, "puppets": 5000, "pairs": 1000, "cameras": 1000}
     )
     variants: int = 4
+    longest_text: int = 40
     text_dropout: float = 0.1
+
+
+@dataclass
+class SamplingDefaults:
+    """What the exported folder proposes when the user says nothing."""
+
+    steps: int = 20
+    cfg: float = 3.0
+    shift: float = 3.0
 
 
 @dataclass
@@ -48,10 +65,19 @@ class Config:
     """Everything that `kinora train t2v` can set."""
 
     base: str = "weights/starter"
+    export: str = "weights/starter"
     shift: float = 3.0
+    compile: bool = False
+    sampling: SamplingDefaults = field(default_factory=SamplingDefaults)
     training: Training = field(
         default_factory=lambda: Training(
-            output="runs/t2v", steps=4000, batch_size=64, learning_rate=0.02, weight_decay=0.01, warmup=100
+            output="runs/t2v",
+            steps=4000,
+            batch_size=64,
+            learning_rate=0.02,
+            adamw_layers=["x_embedder", "proj_out", "time_text_embed", "norm"],
+            weight_decay=0.01,
+            warmup=100,
         )
     )
     model: TransformerModel = field(default_factory=TransformerModel)
@@ -75,9 +101,9 @@ class FlowObjective(nn.Module):
 class CachedSamples:
     """Cached latents with one of their captions each, or the empty one (text drop-out)."""
 
-    def __init__(self, cache: LatentCache, empty: TextConditioning, dropout: float, shift: float) -> None:
-        self.cache, self.empty, self.dropout, self.shift = cache, empty, dropout, shift
-        self.variants = cache.lengths.shape[1]
+    def __init__(self, cache: LatentCache, empty: TextConditioning, data: ToyboxData, shift: float) -> None:
+        self.cache, self.empty, self.shift = cache, empty, shift
+        self.dropout, self.longest, self.variants = data.text_dropout, data.longest_text, data.variants
 
     def __len__(self) -> int:
         return len(self.cache)
@@ -100,7 +126,9 @@ class CachedSamples:
     def _text(self, clip: int, generator: np.random.Generator) -> TextConditioning:
         if generator.random() < self.dropout:
             return self.empty
-        return self.cache.text(clip, int(generator.integers(self.variants)))
+        variant = int(generator.integers(self.variants))
+        too_long = int(self.cache.lengths[clip, variant]) > self.longest
+        return self.cache.text(clip, 0 if too_long else variant)
 
 
 def run(config: Config) -> Path:
@@ -116,5 +144,28 @@ def run(config: Config) -> Path:
         pooled_projection_dim=empty.pooled.shape[-1],
     )
     model.initialise()
-    samples = CachedSamples(cache, empty.to(dtype=torch.bfloat16), config.data.text_dropout, config.shift)
-    return Trainer(FlowObjective(model), samples, config.training).run()
+    if config.compile:
+        model.compile_repeated_blocks(dynamic=True)
+    samples = CachedSamples(cache, empty.to(dtype=torch.bfloat16), config.data, config.shift)
+    return export(config, Trainer(FlowObjective(model), samples, config.training).run(), model)
+
+
+def export(config: Config, checkpoint: Path, model: VideoTransformer) -> Path:
+    """Write the averaged weights in bfloat16 and what makes the folder a whole model."""
+    model.load_state_dict(read_checkpoint(checkpoint)[0]["ema"])
+    folder = Path(config.export)
+    model.to(torch.bfloat16).save_pretrained(folder / "transformer")
+    write_training(folder / "transformer", {"recipe": "t2v", **asdict(config)})
+    sampling = config.sampling
+    defaults = ModelDefaults(
+        fps=8.0,
+        size=Size(64, 64),
+        frames=17,
+        steps=sampling.steps,
+        shift=sampling.shift,
+        cfg=sampling.cfg,
+        guidance=None,
+    )
+    write_defaults(folder, defaults)
+    write_index(folder)
+    return folder

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,7 @@ from foundation.training.toy_clips import rendered_clips
 from foundation.training.trainer import Batch, Trainer
 from foundation.vae.losses import VAEObjective
 from foundation.vae.model import CausalVideoVAE
+from foundation.weights.folder import write_training
 
 
 @dataclass
@@ -134,6 +135,8 @@ def export(config: Config, checkpoint: Path, clips: np.ndarray) -> Path:
     vae.register_to_config(scaling_factor=1 / latent_deviation(vae, clips))
     folder = Path(config.export) / "vae"
     vae.to(torch.bfloat16).save_pretrained(folder)
+    start = Path(config.start) if config.start is not None else None
+    write_training(folder, {"recipe": "vae", **asdict(config)}, start)
     return folder
 
 

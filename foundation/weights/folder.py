@@ -1,0 +1,64 @@
+"""A model folder in diffusers' layout: what stands beside the weights."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import diffusers
+
+from foundation.request import ModelDefaults
+
+DEFAULTS_FILE = "kinora.json"
+"""What a model folder says about sizes, rates, steps and guidance; without it the 13B weights' values hold."""
+
+TRAINING_FILE = "training.json"
+"""Beside a part's weights: the settings of the recipe's runs that made them, in order."""
+
+PIPELINE = "HunyuanVideoPipeline"
+COMPONENTS = ("scheduler", "text_encoder", "text_encoder_2", "tokenizer", "tokenizer_2", "transformer", "vae")
+
+
+def write_index(folder: Path) -> None:
+    """Write `model_index.json`, naming each part by the class that its own configuration names.
+
+    Classes of diffusers are named as diffusers', so that its `HunyuanVideoPipeline` opens the folder; a class
+    of ours (a VAE with keys of our own) as `foundation`'s.
+    """
+    index: dict[str, Any] = {"_class_name": PIPELINE, "_diffusers_version": diffusers.__version__}
+    for name in COMPONENTS:
+        index[name] = list(_class_of(folder / name))
+    (folder / "model_index.json").write_text(json.dumps(index, indent=2) + "\n")
+
+
+def _class_of(part: Path) -> tuple[str, str]:
+    """Library and class of a part of a model folder."""
+    if (part / "scheduler_config.json").exists():
+        return "diffusers", json.loads((part / "scheduler_config.json").read_text())["_class_name"]
+    if (part / "tokenizer_config.json").exists():
+        return "transformers", json.loads((part / "tokenizer_config.json").read_text())["tokenizer_class"]
+    config = json.loads((part / "config.json").read_text())
+    if "architectures" in config:
+        return "transformers", config["architectures"][0]
+    name = config["_class_name"]
+    return ("diffusers" if hasattr(diffusers, name) else "foundation"), name
+
+
+def write_training(part: Path, settings: dict[str, Any], start: Path | None = None) -> None:
+    """Write `training.json`: the runs of the weights that training started from, then this one."""
+    before = start / TRAINING_FILE if start is not None else None
+    runs = json.loads(before.read_text()) if before is not None and before.exists() else []
+    (part / TRAINING_FILE).write_text(json.dumps([*runs, settings], indent=1) + "\n")
+
+
+def write_defaults(folder: Path, defaults: ModelDefaults) -> None:
+    """Write `kinora.json` and the scheduler's configuration, where the shift belongs."""
+    values = {
+        "fps": defaults.fps,
+        "size": list(defaults.size),
+        "frames": defaults.frames,
+        "steps": defaults.steps,
+        "cfg": defaults.cfg,
+    }
+    (folder / DEFAULTS_FILE).write_text(json.dumps(values, indent=2) + "\n")
+    scheduler = diffusers.FlowMatchEulerDiscreteScheduler(shift=float(defaults.shift))
+    scheduler.save_pretrained(folder / "scheduler")

@@ -1,0 +1,77 @@
+"""Model folders with random weights at tiny width."""
+
+import pytest
+import torch
+
+from foundation.request import ModelDefaults
+from foundation.text.starter import (
+    StarterSize,
+    build_clip,
+    build_mllm,
+    chat_tokenizer,
+    clip_tokenizer,
+    save_starter,
+    train_tokenizer,
+)
+from foundation.transformer.model import VideoTransformer
+from foundation.vae.model import CausalVideoVAE
+from foundation.weights.folder import write_defaults, write_index
+from shared.config import Size
+
+TEXTS = ["a red circle moves right on a gray background", "system user assistant video image \n\n"] * 20
+TINY = StarterSize(
+    vocabulary=360,
+    hidden=32,
+    layers=4,
+    heads=2,
+    mlp=48,
+    clip_hidden=24,
+    clip_layers=3,
+    clip_heads=2,
+    clip_mlp=32,
+)
+
+
+@pytest.fixture(scope="session")
+def starter_folder(tmp_path_factory):
+    """The starter's folders with random weights at tiny width."""
+    torch.manual_seed(0)
+    folder = tmp_path_factory.mktemp("starter")
+    tokenizer = train_tokenizer(TEXTS, TINY.vocabulary)
+    mllm = build_mllm(TINY, chat_tokenizer(tokenizer))
+    clip = build_clip(TINY, clip_tokenizer(tokenizer))
+    save_starter(folder, mllm, clip, tokenizer)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def model_folder(starter_folder):
+    """A whole model folder with random weights at tiny width; small enough for a clip in half a second."""
+    blocks = ("HunyuanVideoDownBlock3D",) * 3, ("HunyuanVideoUpBlock3D",) * 3
+    CausalVideoVAE(
+        block_out_channels=(8, 8, 8),
+        down_block_types=blocks[0],
+        up_block_types=blocks[1],
+        layers_per_block=1,
+        latent_channels=4,
+        mid_block_add_attention=False,
+        patch_size=4,
+        norm_type="rms",
+    ).save_pretrained(starter_folder / "vae")
+    VideoTransformer(
+        in_channels=4,
+        out_channels=4,
+        num_attention_heads=2,
+        attention_head_dim=16,
+        num_layers=1,
+        num_single_layers=1,
+        num_refiner_layers=1,
+        guidance_embeds=False,
+        text_embed_dim=TINY.hidden,
+        pooled_projection_dim=TINY.clip_hidden,
+        rope_axes_dim=(4, 6, 6),
+    ).save_pretrained(starter_folder / "transformer")
+    defaults = ModelDefaults(fps=8.0, size=Size(32, 32), frames=5, steps=2, shift=3.0, cfg=2.0, guidance=None)
+    write_defaults(starter_folder, defaults)
+    write_index(starter_folder)
+    return starter_folder
