@@ -1,6 +1,5 @@
 """Toybox clips as a model sees them: latents and encoded captions, in sharded safetensors."""
 
-import hashlib
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -14,6 +13,7 @@ from tqdm import tqdm
 from foundation.text import TextEncoder
 from foundation.transformer.conditioning import TextConditioning
 from foundation.vae.model import CausalVideoVAE
+from foundation.weights.fingerprint import latents_sha256, text_sha256
 from shared.toybox.mix import caption_clip, toy_clip
 
 SHARD = 500
@@ -62,7 +62,10 @@ def prepare_toybox(
         for world, count in mixture.items()
         for start in range(0, count, SHARD)
     ]
-    latents, captions = root / f"latents-{vae_digest(vae)}", root / f"captions-{text_digest(text)}-{variants}"
+    latents, captions = (
+        root / f"latents-{latents_sha256(vae)[:16]}",
+        root / f"captions-{text_sha256(text)[:16]}-{variants}",
+    )
     encode_captions = partial(_encode_captions, variants=variants, text=text)
     return LatentCache(
         _cached(latents, jobs, partial(_encode_clips, vae=vae)), _cached(captions, jobs, encode_captions)
@@ -108,22 +111,3 @@ def _encode_captions(world: str, seeds: range, variants: int, text: TextEncoder)
         lengths.append(kept.long().sum(1).view(-1, variants))
         pooled.append(encoded.pooled.bfloat16().view(len(clips), variants, -1))
     return {"tokens": torch.cat(tokens), "lengths": torch.cat(lengths), "pooled": torch.cat(pooled)}
-
-
-def vae_digest(vae: CausalVideoVAE) -> str:
-    """Sixteen hex digits over what latents depend on: the encoder, `quant_conv` and the scaling factor."""
-    tensors = {k: v for k, v in vae.state_dict().items() if k.startswith(("encoder.", "quant_conv."))}
-    return _digest({**tensors, "scaling_factor": torch.tensor(float(vae.config.scaling_factor))})
-
-
-def text_digest(text: TextEncoder) -> str:
-    """Sixteen hex digits over the weights of both text encoders."""
-    return _digest({**text.mllm.model.state_dict(), **text.clip.model.state_dict(prefix="clip.")})
-
-
-def _digest(tensors: dict[str, Tensor]) -> str:
-    digest = hashlib.sha256()
-    for key in sorted(tensors):
-        digest.update(key.encode())
-        digest.update(tensors[key].detach().float().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()[:16]

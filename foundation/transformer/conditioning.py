@@ -14,11 +14,7 @@ from shared.errors import InputError
 Place = torch.device | str | None
 
 
-def _placed(
-    value: Tensor | None, device: Place, dtype: torch.dtype | None, non_blocking: bool
-) -> Tensor | None:
-    if value is None:
-        return None
+def _moved(value: Tensor, device: Place, dtype: torch.dtype | None, non_blocking: bool) -> Tensor:
     return value.to(device, dtype if value.is_floating_point() else None, non_blocking=non_blocking)
 
 
@@ -41,9 +37,9 @@ class TextConditioning:
     ) -> TextConditioning:
         """Move every tensor; only floating ones change their dtype."""
         return TextConditioning(
-            _placed(self.embeds, device, dtype, non_blocking),
-            _placed(self.mask, device, None, non_blocking),
-            _placed(self.pooled, device, dtype, non_blocking),
+            _moved(self.embeds, device, dtype, non_blocking),
+            None if self.mask is None else _moved(self.mask, device, None, non_blocking),
+            _moved(self.pooled, device, dtype, non_blocking),
         )
 
     def trimmed(self) -> TextConditioning:
@@ -103,8 +99,9 @@ class Context:
         self, device: Place = None, dtype: torch.dtype | None = None, non_blocking: bool = False
     ) -> Context:
         """Move every tensor; only floating ones change their dtype."""
-        tokens = _placed(self.tokens, device, dtype, non_blocking)
-        return Context(tokens, _placed(self.mask, device, dtype, non_blocking), self.strength)
+        tokens = _moved(self.tokens, device, dtype, non_blocking)
+        mask = None if self.mask is None else _moved(self.mask, device, dtype, non_blocking)
+        return Context(tokens, mask, self.strength)
 
 
 Contexts = Mapping[str, tuple[Context, ...]]
@@ -141,8 +138,9 @@ class Conditioning:
     ) -> Conditioning:
         """Move every tensor; only floating ones change their dtype."""
         tensors = {
-            name: _placed(getattr(self, name), device, dtype, non_blocking)
+            name: _moved(value, device, dtype, non_blocking)
             for name in ("guidance", "channels", "tokens", "modulation")
+            if (value := getattr(self, name)) is not None
         }
         contexts = {
             name: tuple(context.to(device, dtype, non_blocking) for context in group)

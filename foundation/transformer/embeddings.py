@@ -125,7 +125,7 @@ class RotaryEmbedding(nn.Module):
     def forward(self, latents: Tensor) -> Rope:
         """Cosines and sines (N, head_dim / 2), float32, of latents (B, C, T, H, W); time is slowest."""
         grid = tuple(size // patch for size, patch in zip(latents.shape[2:], self.patch, strict=True))
-        if self._key != (grid, latents.device):
+        if self._table is None or self._key != (grid, latents.device):
             # A table born in inference mode could not serve training afterwards.
             with torch.inference_mode(False):
                 self._table = self._build(grid, latents.device)

@@ -87,7 +87,8 @@ class VideoTransformer(ModelMixin, ConfigMixin, PeftAdapterMixin, CacheMixin, At
         self.x_embedder = PatchEmbedding(in_channels, dim, patch, base=out_channels)
         self.context_embedder = TokenRefiner(text_embed_dim, heads, head_dim, num_refiner_layers)
         self.time_text_embed = SignalEmbedding(dim, pooled_projection_dim, guidance_embeds)
-        self.rope = RotaryEmbedding(patch, tuple(rope_axes_dim), rope_theta)
+        time_dim, height_dim, width_dim = rope_axes_dim
+        self.rope = RotaryEmbedding(patch, (time_dim, height_dim, width_dim), rope_theta)
         self.transformer_blocks = nn.ModuleList(
             VideoBlock(heads, head_dim, mlp_ratio) for _ in range(num_layers)
         )
@@ -243,8 +244,8 @@ def widen_patch_embedding(model: VideoTransformer, in_channels: int) -> None:
     with torch.no_grad():
         wide.weight.zero_()
         wide.weight[:, : narrow.in_channels] = narrow.weight
-        wide.bias.copy_(narrow.bias)
-    wide.requires_grad_(narrow.weight.requires_grad)
+    wide.weight.requires_grad_(narrow.weight.requires_grad)
+    wide.bias = narrow.bias
     model.x_embedder.proj = wide
     model.register_to_config(in_channels=in_channels)
 

@@ -14,6 +14,9 @@ DEFAULTS_FILE = "kinora.json"
 TRAINING_FILE = "training.json"
 """Beside a part's weights: the settings of the recipe's runs that made them, in order."""
 
+FROZEN_FILE = "frozen.json"
+"""Beside weights that were trained on others' outputs: the sha256 of those others."""
+
 PIPELINE = "HunyuanVideoPipeline"
 COMPONENTS = ("scheduler", "text_encoder", "text_encoder_2", "tokenizer", "tokenizer_2", "transformer", "vae")
 

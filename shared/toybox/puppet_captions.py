@@ -178,29 +178,42 @@ def caption_skeleton(puppet: Puppet, rng: np.random.Generator, *, still: bool = 
     return f"{what}{acts} on a black background"
 
 
+def colors(facts: PuppetFacts) -> tuple[str, str, str]:
+    """Words for hair, clothes and background, without which there is no caption.
+
+    Raises:
+        InputError: one of them is not stated.
+    """
+    if facts.hair is None or facts.clothes is None or facts.background is None:
+        raise InputError(f"a caption needs hair, clothes and background, not {facts}")
+    return facts.hair, facts.clothes, facts.background
+
+
 def plain(facts: PuppetFacts) -> str:
     """The fixed sentence: a person with red hair and a blue shirt smiles and waves on a gray background."""
+    hair, clothes, background = colors(facts)
     words = [EXPRESSION_WORDS[facts.expression][0][0]] if facts.expression else []
-    if facts.action not in (None, "still"):
+    if facts.action is not None and facts.action != "still":
         words.append(ACTION_WORDS[facts.action][0][0])
-    look = f"a person with {facts.hair} hair and {article(facts.clothes)} shirt"
-    return " ".join(filter(None, (look, " and ".join(words), f"on {article(facts.background)} background")))
+    look = f"a person with {hair} hair and {article(clothes)} shirt"
+    return " ".join(filter(None, (look, " and ".join(words), f"on {article(background)} background")))
 
 
 def choose_words(facts: PuppetFacts, rng: np.random.Generator) -> Words:
     """A random wording of every fact."""
+    hair_color, clothes, background = colors(facts)
     shown = [pick(rng, EXPRESSION_WORDS[facts.expression])] if facts.expression else []
     # That nothing moves is mostly left unsaid.
     if facts.action and (facts.action != "still" or rng.random() < 0.3):
         shown.append(pick(rng, ACTION_WORDS[facts.action]))
-    hair = pick(rng, HAIR_WORDS[facts.hair]) + " hair"
+    hair = pick(rng, HAIR_WORDS[hair_color]) + " hair"
     if rng.random() < 0.4:
         hair = f"{hair} in a bun" if facts.hair_style == "bun" else f"{facts.hair_style} {hair}"
     return Words(
         noun=pick(rng, SUBJECTS),
         hair=hair,
-        clothes=f"{pick(rng, COLOR_WORDS[facts.clothes])} {pick(rng, CLOTHES)}",
-        place=pick(rng, PLACES).replace("a {}", article(pick(rng, BACKGROUND_WORDS[facts.background]))),
+        clothes=f"{pick(rng, COLOR_WORDS[clothes])} {pick(rng, CLOTHES)}",
+        place=pick(rng, PLACES).replace("a {}", article(pick(rng, BACKGROUND_WORDS[background]))),
         acts=" and ".join(finite for finite, _ in shown),
         acting=" and ".join(participle for _, participle in shown),
         mien=pick(rng, EXPRESSION_ADJECTIVES[facts.expression]) if facts.expression else "",
@@ -247,7 +260,7 @@ def structured(facts: PuppetFacts, rng: np.random.Generator) -> str:
     dense = sentence(replace(choose_words(facts, rng), noun=words.noun), rng).rstrip(".")
     main = [main, [sentence_case(dense)], [*main, sentence_case(dense)]][int(rng.integers(3))]
     fields = [
-        sentence_case(f"The background is {pick(rng, BACKGROUND_WORDS[facts.background])}"),
+        sentence_case(f"The background is {pick(rng, BACKGROUND_WORDS[colors(facts)[2]])}"),
         sentence_case(f"Style: {pick(rng, STYLES)}"),
         sentence_case(f"Shot: {pick(rng, SHOTS)}"),
         sentence_case(pick(rng, LIGHTS)),

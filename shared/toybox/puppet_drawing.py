@@ -103,7 +103,8 @@ def capsule(window: Window, start: Array, end: Array, radius: float) -> Array:
 
 def shade(color: Rgb, factor: float) -> Rgb:
     """A darker version of a colour."""
-    return tuple(round(channel * factor) for channel in color)
+    red, green, blue = (round(channel * factor) for channel in color)
+    return red, green, blue
 
 
 class Painter:

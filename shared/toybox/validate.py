@@ -3,6 +3,7 @@
 import argparse
 import time
 from collections import Counter
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,7 @@ from shared.toybox.judges.scenes import judge_scene, score_scene
 from shared.toybox.sampling import Split, sample_scene
 from shared.toybox.scenes import render_scene
 
-WORLDS = {
+WORLDS: dict[str, dict[str, Any]] = {
     "one object": {"actors": 1},
     "two objects": {"actors": 2},
     "camera": {"actors": 1, "camera": True},

@@ -1,5 +1,6 @@
 """The text-to-video recipe: flow matching on cached latents of the toybox (paper section 4.5)."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -17,7 +18,8 @@ from foundation.training.latent_cache import LatentCache, prepare_toybox
 from foundation.training.trainer import Batch, Trainer
 from foundation.transformer import Conditioning, TextConditioning, VideoTransformer
 from foundation.vae.model import CausalVideoVAE
-from foundation.weights.folder import write_defaults, write_index, write_training
+from foundation.weights.fingerprint import latents_sha256, text_sha256
+from foundation.weights.folder import FROZEN_FILE, write_defaults, write_index, write_training
 from shared.config import Size
 
 
@@ -147,7 +149,10 @@ def run(config: Config) -> Path:
     if config.compile:
         model.compile_repeated_blocks(dynamic=True)
     samples = CachedSamples(cache, empty.to(dtype=torch.bfloat16), config.data, config.shift)
-    return export(config, Trainer(FlowObjective(model), samples, config.training).run(), model)
+    folder = export(config, Trainer(FlowObjective(model), samples, config.training).run(), model)
+    frozen = {"vae": latents_sha256(vae), "text": text_sha256(text)}
+    (folder / "transformer" / FROZEN_FILE).write_text(json.dumps(frozen, indent=1) + "\n")
+    return folder
 
 
 def export(config: Config, checkpoint: Path, model: VideoTransformer) -> Path:

@@ -190,7 +190,7 @@ def find_face(stage: Array, parts: NDArray[np.int8], looks: Looks) -> Face:
     white = inside & gray & (stage[..., 0] > 105.0)
     filled = (white | (parts == Part.INK) | (parts == Part.MOUTH)) & inside
     eyes = np.stack([eye_pair(white[frame], filled[frame]) for frame in range(frames)])
-    seen = np.isfinite(eyes).all((1, 2))
+    seen = np.all(np.isfinite(eyes), axis=(1, 2))
     eyes = fill(eyes)
     bare = body & (parts == Part.SKIN)
     box = fill(head_boxes(bare, eyes.mean(1)))

@@ -219,7 +219,7 @@ def score_geometry(clip: PuppetClip, judged: PuppetJudgement, drawing: NDArray[n
     }
     if truth.std() > 0.1:
         scores["mouth correlation"] = np.corrcoef(judged.mouth_opening, truth)[0, 1]
-    return scores
+    return {name: float(value) for name, value in scores.items()}
 
 
 def spoil(

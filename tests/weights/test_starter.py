@@ -1,0 +1,34 @@
+"""The shipped starter weights: whole, frozen where others stand on them, and small enough."""
+
+import json
+
+import pytest
+import torch
+
+from foundation.text import load_text_encoder
+from foundation.vae.model import CausalVideoVAE
+from foundation.weights.fingerprint import latents_sha256, text_sha256
+from foundation.weights.folder import COMPONENTS, FROZEN_FILE
+from foundation.weights.registry import STARTER
+
+MIB = 2**20
+
+
+def test_every_component_is_there():
+    assert {path.name for path in STARTER.iterdir()} >= set(COMPONENTS)
+
+
+def test_what_the_transformer_was_trained_on_has_not_changed_since():
+    recorded = json.loads((STARTER / "transformer" / FROZEN_FILE).read_text())
+    vae = CausalVideoVAE.from_pretrained(STARTER / "vae", torch_dtype=torch.float32)
+    assert recorded == {"vae": latents_sha256(vae), "text": text_sha256(load_text_encoder(STARTER))}
+
+
+def test_the_weights_stay_within_their_budget():
+    assert sum(path.stat().st_size for path in STARTER.rglob("*.safetensors")) <= 40 * MIB
+
+
+@pytest.mark.parametrize("part", ["vae", "transformer"])
+def test_how_the_weights_were_made_stands_beside_them(part):
+    runs = json.loads((STARTER / part / "training.json").read_text())
+    assert all({"recipe", "training", "data"} <= set(run) for run in runs)
