@@ -4,10 +4,10 @@ Both encoders are transformers' own classes; this module owns what lies around t
 truncation that is said aloud, and padding that is trimmed once (HunyuanVideo section 4.3 "text encoder").
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -49,7 +49,7 @@ class _Tap(nn.Module):
 
 
 @contextmanager
-def _shortened(decoder: nn.Module, depth: int) -> Iterator[_Tap]:
+def _shortened(decoder: Any, depth: int) -> Generator[_Tap]:
     """Let the decoder run its first `depth` layers only, without its norm; as before afterwards."""
     layers, norm, tap = decoder.layers, decoder.norm, _Tap()
     decoder.layers, decoder.norm = layers[:depth], tap
@@ -79,7 +79,7 @@ class MLLMEncoder:
             )
 
     @property
-    def _decoder(self) -> nn.Module:
+    def _decoder(self) -> Any:
         decoder = self.model.get_decoder()
         return decoder if hasattr(decoder, "layers") else decoder.get_decoder()
 

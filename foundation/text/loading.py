@@ -5,7 +5,7 @@ folder is run: safetensors only, transformers' own classes only.
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors import SafetensorError
@@ -82,7 +82,10 @@ def load_clip(folder: Path | str, dtype: torch.dtype | None = None) -> "PreTrain
     return _load(CLIPTextModel, _existing(folder, "config.json"), dtype)
 
 
-def _load(architecture: type, folder: Path, dtype: torch.dtype | None) -> "PreTrainedModel":
+def _load(architecture: Any, folder: Path, dtype: torch.dtype | None) -> "PreTrainedModel":
+    from transformers.utils.logging import disable_progress_bar
+
+    disable_progress_bar()
     try:
         model, info = architecture.from_pretrained(
             folder,

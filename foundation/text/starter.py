@@ -4,6 +4,7 @@ Same classes and folders as the released weights, so that every line of loading 
 """
 
 from collections.abc import Iterable
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -65,7 +66,7 @@ class StarterSize:
     clip_mlp: int = 192
     projection: int = 96
     image_size: int = 64
-    patch: int = 16
+    patch: int = 8
 
     @property
     def image_tokens(self) -> int:
@@ -208,8 +209,10 @@ def save_starter(
     from transformers import CLIPImageProcessor
 
     side = mllm.config.vision_config.image_size
-    mllm.to(torch.bfloat16).save_pretrained(folder / "text_encoder")
-    clip.text_model.to(torch.bfloat16).save_pretrained(folder / "text_encoder_2")
+    for name, model in (("text_encoder", mllm), ("text_encoder_2", clip.text_model)):
+        copy = deepcopy(model).to(torch.bfloat16)
+        copy.set_attn_implementation("sdpa")
+        copy.save_pretrained(folder / name)
     chat_tokenizer(tokenizer).save_pretrained(folder / "tokenizer")
     clip_tokenizer(tokenizer).save_pretrained(folder / "tokenizer_2")
     CLIPImageProcessor(

@@ -67,7 +67,9 @@ def configuration(name: str, overrides: Sequence[str]) -> Any:
     ConfigStore.instance().store(group="schema", name=name, node=schema, package="_global_")
     try:
         with initialize_config_dir(str(CONF), version_base="1.3"):
-            return compose("train", overrides=[f"recipe={name}", *overrides])
+            composed = compose("train", overrides=[f"recipe={name}", *overrides])
+        # As plain values, so that the schema refuses what `+key=value` added.
+        return OmegaConf.merge(OmegaConf.structured(schema), OmegaConf.to_container(composed))
     except (HydraException, OmegaConfBaseException) as error:
         reason = " ".join(str(error.__cause__ or error).split("\n")[0].split())
         raise ConfigError(

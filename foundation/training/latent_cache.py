@@ -97,7 +97,7 @@ def _encode_clips(world: str, seeds: range, vae: CausalVideoVAE) -> Shard:
         clips = [toy_clip(seed, world).frames for seed in range(first, min(first + BATCH, seeds.stop))]
         frames = torch.from_numpy(np.stack(clips)).permute(0, 4, 1, 2, 3).to(vae.device)
         with torch.autocast(vae.device.type, torch.bfloat16):
-            latents.append(vae.to_latents(frames.float() / 127.5 - 1).bfloat16().cpu())
+            latents.append(vae.to_latents(frames.float() / 127.5 - 1).bfloat16().contiguous().cpu())
     return {"latents": torch.cat(latents)}
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -22,12 +23,12 @@ from foundation.text.starter import (
 )
 from foundation.text.templates import PromptTemplate
 from foundation.training.trainer import Batch
-from shared.toybox.captions import caption_facts, caption_scene, describe_scene
+from shared.toybox.captions import Style, caption_facts, caption_scene, describe_scene
 from shared.toybox.mix import toy_clip
 from shared.toybox.palette import COLORS
 from shared.toybox.puppet_captions import caption_puppet
 from shared.toybox.puppets import Puppet, sample_puppet
-from shared.toybox.sampling import sample_scene
+from shared.toybox.sampling import Split, sample_scene
 from shared.toybox.scenes import Scene
 
 REQUESTS = (
@@ -47,6 +48,9 @@ STILL = 0.15
 NARROW = 0.5
 """Share of chats whose answer sees the end of the turn alone."""
 
+ASKED = 0.6
+"""Share of chats about a picture that ask what it shows; the others tell what happens in the clip."""
+
 
 @dataclass(frozen=True)
 class Chat:
@@ -58,7 +62,7 @@ class Chat:
     narrow: bool = False
 
 
-def draw_subject(rng: np.random.Generator, split: str = "train") -> Scene | Puppet:
+def draw_subject(rng: np.random.Generator, split: Split = "train") -> Scene | Puppet:
     """Something to speak of: two in five are puppets, the scenes are of every kind."""
     draw = rng.random()
     if draw < 0.4:
@@ -69,10 +73,11 @@ def draw_subject(rng: np.random.Generator, split: str = "train") -> Scene | Pupp
     return sample_scene(rng, split=split, actors=1, **kind)
 
 
-def say(subject: Scene | Puppet, rng: np.random.Generator, style: str, still: bool = False) -> str:
+def say(subject: Scene | Puppet, rng: np.random.Generator, style: Style, still: bool = False) -> str:
     """A caption of a scene or puppet."""
-    speak = caption_puppet if isinstance(subject, Puppet) else caption_scene
-    return speak(subject, rng, style, still=still)
+    if isinstance(subject, Puppet):
+        return caption_puppet(subject, rng, style, still=still)
+    return caption_scene(subject, rng, style, still=still)
 
 
 def plain_facts(subject: Scene | Puppet, still: bool = False) -> str:
@@ -86,7 +91,7 @@ def plain_facts(subject: Scene | Puppet, still: bool = False) -> str:
     return caption_facts(replace(facts, actors=actors), unused, "plain")
 
 
-def draw_chat(rng: np.random.Generator, split: str = "train") -> Chat:
+def draw_chat(rng: np.random.Generator, split: Split = "train") -> Chat:
     """A caption in some wording, answered with its plain facts."""
     subject = draw_subject(rng, split)
     style = "structured" if rng.random() < STRUCTURED else "any"
@@ -100,7 +105,8 @@ class ChatCodec:
 
     def __init__(self, tokenizer: Tokenizer, size: StarterSize) -> None:
         self.tokenizer, self.size = tokenizer, size
-        self.marks = {mark: tokenizer.token_to_id(mark) for mark in (PAD, BEGIN, END_OF_TURN, IMAGE)}
+        marks = (PAD, BEGIN, END_OF_TURN, IMAGE, CLIP_BEGIN, CLIP_END)
+        self.marks = {mark: tokenizer.get_vocab()[mark] for mark in marks}
         self.header = len(self.encode(ANSWER))
 
     def encode(self, text: str) -> list[int]:
@@ -135,7 +141,7 @@ class ChatCodec:
 
     def captions(self, texts: Sequence[str]) -> Tensor:
         """(B, L) CLIP's tokens, cut to its 77."""
-        begin, end = (self.tokenizer.token_to_id(mark) for mark in (CLIP_BEGIN, CLIP_END))
+        begin, end = self.marks[CLIP_BEGIN], self.marks[CLIP_END]
         return self._padded([[begin, *self.encode(text)[:75], end] for text in texts], end)
 
     def _expanded(self, text: str) -> str:
@@ -146,53 +152,106 @@ class ChatCodec:
         return torch.tensor([row + [pad] * (longest - len(row)) for row in rows])
 
 
-class TextSamples:
-    """Each sample is a frame of a rendered clip with a chat about it, and fresh chats without a picture.
+class ChatSamples:
+    """Fresh chats in every batch, split into `groups` of like length so that little is padded."""
 
-    The chats of a batch are split into `groups` of like length, so that little is padded.
-    """
+    def __init__(self, codec: ChatCodec, groups: int, length: int) -> None:
+        self.codec, self.groups, self.length = codec, groups, length
 
-    def __init__(self, clips: np.ndarray, codec: ChatCodec, chats_per_picture: int, groups: int) -> None:
+    def __len__(self) -> int:
+        return self.length
+
+    def batch(self, ids: Sequence[int], generators: Sequence[np.random.Generator]) -> Batch:
+        """What `LanguageObjective` reads."""
+        chats = sorted((draw_chat(rng) for rng in generators), key=lambda chat: len(chat.prompt))
+        share = -(-len(chats) // self.groups)
+        batch: Batch = {}
+        for group in range(self.groups):
+            batch |= self.codec.chats(chats[group * share : (group + 1) * share], f"chat{group}")
+        return batch
+
+
+class PictureSamples:
+    """Frames of rendered clips with what may be said about them."""
+
+    def __init__(self, clips: np.ndarray, codec: ChatCodec) -> None:
         self.clips, self.codec = clips, codec
-        self.chats_per_picture, self.groups = chats_per_picture, groups
 
     def __len__(self) -> int:
         return len(self.clips)
 
+    def pixels(self, ids: Sequence[int], generators: Sequence[np.random.Generator]) -> Tensor:
+        """(B, 3, S, S) in [-1, 1], a random frame of each clip."""
+        frames = [
+            self.clips[i, int(rng.integers(self.clips.shape[1]))]
+            for i, rng in zip(ids, generators, strict=True)
+        ]
+        return torch.from_numpy(np.stack(frames)).permute(0, 3, 1, 2).float() / 127.5 - 1
+
+    def look(self, index: int) -> str:
+        """What any frame of a clip shows."""
+        subject, drawing = _shown(index)
+        return SKELETON_LOOK if drawing else plain_facts(subject, still=True)
+
+
+class CaptionSamples(PictureSamples):
+    """Pictures with their captions, and `extra` captions of other clips with each."""
+
+    def __init__(self, clips: np.ndarray, codec: ChatCodec, extra: int) -> None:
+        super().__init__(clips, codec)
+        self.extra = extra
+
     def batch(self, ids: Sequence[int], generators: Sequence[np.random.Generator]) -> Batch:
-        """The tensors that `TextObjective` names."""
-        chats = [draw_chat(rng) for rng in generators for _ in range(self.chats_per_picture)]
-        chats.sort(key=lambda chat: len(chat.prompt))
-        share = -(-len(chats) // self.groups)
-        pictures = [self._picture(i, rng) for i, rng in zip(ids, generators, strict=True)]
-        frames, about, looks, captions, facts = (list(column) for column in zip(*pictures, strict=True))
-        batch = {}
-        for group in range(self.groups):
-            batch |= self.codec.chats(chats[group * share : (group + 1) * share], f"chat{group}")
+        """What `ClipObjective` reads."""
+        told = [self._told(i, rng) for i, rng in zip(ids, generators, strict=True)]
+        for rng in generators:
+            others = [draw_chat(rng) for _ in range(self.extra)]
+            told += [(chat.prompt, chat.answer) for chat in others]
         return {
-            **batch,
-            **self.codec.chats(about, "picture"),
-            "pixels": torch.from_numpy(np.stack(frames)).permute(0, 3, 1, 2).float() / 127.5 - 1,
-            "looks": self.codec.facts(looks),
-            "captions": self.codec.captions(captions),
-            "caption_facts": self.codec.facts(facts),
+            "pixels": self.pixels(ids, generators),
+            "looks": self.codec.facts([self.look(i) for i in ids]),
+            "captions": self.codec.captions([caption for caption, _ in told]),
+            "caption_facts": self.codec.facts([facts for _, facts in told]),
         }
 
-    def _picture(self, index: int, rng: np.random.Generator) -> tuple[np.ndarray, Chat, str, str, str]:
-        """A frame, the chat about it, what it shows, and a caption for CLIP with its plain facts."""
-        clip = toy_clip(index, frames=1, size=16)
-        frame = self.clips[index, int(rng.integers(self.clips.shape[1]))]
-        if clip.kind == "skeleton":
-            chat = Chat(PICTURE_TEMPLATE, _pick(rng, REQUESTS), SKELETON_LOOK)
-            return frame, chat, SKELETON_LOOK, SKELETON_LOOK, SKELETON_LOOK
-        look, facts = plain_facts(clip.subject, still=True), plain_facts(clip.subject)
-        caption = say(clip.subject, rng, "any")
-        chat = (
-            Chat(PICTURE_TEMPLATE, caption, facts)
-            if rng.random() < 0.4
-            else Chat(PICTURE_TEMPLATE, _pick(rng, REQUESTS), look)
-        )
-        return frame, chat, look, caption, facts
+    def _told(self, index: int, rng: np.random.Generator) -> tuple[str, str]:
+        """A caption and the plain facts that it states."""
+        subject, drawing = _shown(index)
+        if drawing:
+            return SKELETON_LOOK, SKELETON_LOOK
+        return say(subject, rng, "structured" if rng.random() < STRUCTURED else "any"), plain_facts(subject)
+
+
+class EyesSamples(PictureSamples):
+    """Chats about pictures, and as many without, so that reading is not forgotten."""
+
+    def __init__(self, clips: np.ndarray, codec: ChatCodec, groups: int) -> None:
+        super().__init__(clips, codec)
+        self.chats = ChatSamples(codec, groups, len(clips))
+
+    def batch(self, ids: Sequence[int], generators: Sequence[np.random.Generator]) -> Batch:
+        """What `EyesObjective` reads."""
+        about = [self._chat(i, rng) for i, rng in zip(ids, generators, strict=True)]
+        return {
+            **self.codec.chats(about, "picture"),
+            **self.chats.batch(ids, generators),
+            "pixels": self.pixels(ids, generators),
+            "looks": self.codec.facts([self.look(i) for i in ids]),
+        }
+
+    def _chat(self, index: int, rng: np.random.Generator) -> Chat:
+        """A request that is answered with the look, or a caption that is answered with its facts."""
+        subject, drawing = _shown(index)
+        if drawing or rng.random() < ASKED:
+            return Chat(PICTURE_TEMPLATE, _pick(rng, REQUESTS), self.look(index))
+        return Chat(PICTURE_TEMPLATE, say(subject, rng, "any"), plain_facts(subject))
+
+
+@lru_cache(maxsize=1 << 15)
+def _shown(index: int) -> tuple[Scene | Puppet, bool]:
+    """The subject of a training clip, and whether the clip is the drawing of its skeleton."""
+    clip = toy_clip(index, frames=1, size=16)
+    return clip.subject, clip.kind == "skeleton"
 
 
 def tokenizer_texts(count: int, words: Sequence[str]) -> list[str]:

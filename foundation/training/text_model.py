@@ -1,12 +1,12 @@
 """What the starter's text encoders learn, as one module with one loss.
 
 The language model reads a caption in any wording and answers with the plain facts; a part of the answers may
-look at the end of the user's turn only, so that this one state has to carry all facts. Pictures go the same
-way: the answer says what the picture shows. CLIP learns which caption belongs to which picture. Linear heads,
-thrown away afterwards, name the facts from the states that the video model will read, at the depth where it
-reads.
+look at the end of the user's turn only, so that this one state has to carry all facts. CLIP learns which caption
+belongs to which picture. Then the language model learns to describe what CLIP's vision tower sees. Linear heads,
+thrown away afterwards, name the facts from the states that the video model will read, where it reads them.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -27,6 +27,8 @@ RARE = -5.0
 
 FACTS_WEIGHT = 0.2
 """Weight of each head's cross-entropy per fact."""
+
+LENGTH_GROUPS = 4
 
 
 @dataclass(frozen=True)
@@ -81,97 +83,181 @@ class TextLearner(nn.Module):
         self.clip = clip
         self.header = header
         clip.vision_model = mllm.model.vision_tower
-        text, vocabulary = mllm.config.text_config, mllm.config.text_config.vocab_size
+        text, seen = mllm.config.text_config, mllm.config.vision_config.hidden_size
         self.depth = text.num_hidden_layers - SKIP_LAYERS
-        # A fact is rarely there: the heads begin at that guess instead of learning it first.
+        widths = {"end": text.hidden_size, "said": text.hidden_size, "picture": text.hidden_size}
+        widths |= {"pooled": clip.config.text_config.hidden_size, "look": seen}
         self.heads = nn.ModuleDict(
-            {
-                "end": nn.Linear(text.hidden_size, vocabulary),
-                "said": nn.Linear(text.hidden_size, vocabulary),
-                "picture": nn.Linear(text.hidden_size, vocabulary),
-                "pooled": nn.Linear(clip.config.text_config.hidden_size, vocabulary),
-            }
+            {name: nn.Linear(width, text.vocab_size) for name, width in widths.items()}
         )
+        # A fact is rarely there: the heads begin at that guess instead of learning it first.
         for head in self.heads.values():
-            nn.init.constant_(head.bias, RARE)
+            nn.init.constant_(head.get_parameter("bias"), RARE)
 
-    def chats(self, chats: Chats) -> dict[str, Tensor]:
-        """Losses of chats without a picture."""
-        return self._read(chats, self.mllm.get_input_embeddings()(chats.ids))[1]
+    def train_only(self, *parts: nn.Module | nn.Parameter) -> None:
+        """Freeze everything but these parts."""
+        self.requires_grad_(False)
+        for part in parts:
+            part.requires_grad_(True)
 
-    def pictures(
-        self, chats: Chats, pixels: Tensor, looks: Tensor, captions: Tensor, caption_facts: Tensor
-    ) -> dict[str, Tensor]:
-        """Losses of chats about pictures, and of CLIP.
+    @property
+    def upper(self) -> nn.ModuleList:
+        """The language model's parts above the states that the video model reads."""
+        decoder = self.mllm.model.language_model
+        return nn.ModuleList([*decoder.layers[self.depth :], decoder.norm])
 
-        Args:
-            chats: B chats with the picture's tokens in the system's turn.
-            pixels: (B, 3, S, S) in [-1, 1].
-            looks: (B, V) 0 or 1, the tokens of what each picture shows.
-            captions: (B, L') each picture's caption in CLIP's tokens.
-            caption_facts: (B, V) 0 or 1, the tokens of the facts that the caption states.
-        """
+    def look(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        """Patch states (B, N, D) as the language model gets them, and the pooled state (B, D)."""
         seen = self.mllm.model.vision_tower(pixels, output_hidden_states=True)
-        layer = self.mllm.config.vision_feature_layer
-        features = self.mllm.model.multi_modal_projector(seen.hidden_states[layer][:, 1:])
-        embeds = self.mllm.get_input_embeddings()(chats.ids)
-        places = chats.ids == self.mllm.config.image_token_id
-        state, losses = self._read(chats, embeds.masked_scatter(places[..., None], features.to(embeds.dtype)))
-        pooled = self.clip.text_model(captions).pooler_output
-        same = (looks[:, None] == looks[None]).all(-1)
-        return {
-            "picture_answer": losses["answer"],
-            "picture": _facts_loss(self.heads["picture"](_mean(state, places)), looks),
-            "pooled": _facts_loss(self.heads["pooled"](pooled), caption_facts),
-            "contrast": self._contrast(seen.pooler_output, pooled, same),
-        }
+        return seen.hidden_states[self.mllm.config.vision_feature_layer][:, 1:], seen.pooler_output
 
-    def _read(self, chats: Chats, embeds: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+    def pool(self, captions: Tensor) -> Tensor:
+        """CLIP's pooled state (B, D) of captions (B, L), run in groups of like length so that little is padded."""
+        lengths = (captions == self.clip.config.text_config.eos_token_id).int().argmax(-1) + 1
+        order = lengths.argsort()
+        pooled = [
+            self.clip.text_model(captions[part, : int(lengths[part].max())]).pooler_output
+            for part in order.chunk(LENGTH_GROUPS)
+        ]
+        return torch.cat(pooled)[order.argsort()]
+
+    def read(self, chats: Chats, patches: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """The states (B, L, D) that the video model reads, and the loss of what is said after them."""
+        embeds = self.mllm.get_input_embeddings()(chats.ids)
+        if patches is not None:
+            features = self.mllm.model.multi_modal_projector(patches).to(embeds.dtype)
+            embeds = embeds.masked_scatter(self.picture_places(chats)[..., None], features)
         out = self.mllm.model.language_model(
             inputs_embeds=embeds, attention_mask=chats.attend, output_hidden_states=True, use_cache=False
         )
-        state = out.hidden_states[self.depth]
         weights = chats.weights(self.header)[:, 1:]
         wanted = weights > 0
         logits = self.mllm.lm_head(out.last_hidden_state[:, :-1][wanted]).float()
         loss = F.cross_entropy(logits, chats.ids[:, 1:][wanted], reduction="none")
-        ends = state[torch.arange(len(state), device=state.device), chats.end]
-        return state, {
-            "answer": (loss * weights[wanted]).sum() / weights.sum(),
-            "end": _facts_loss(self.heads["end"](ends), chats.facts),
-            "said": _facts_loss(self.heads["said"](_mean(state, chats.said)), chats.facts),
-        }
+        return out.hidden_states[self.depth], (loss * weights[wanted]).sum() / weights.sum()
 
-    def _contrast(self, image: Tensor, text: Tensor, same: Tensor) -> Tensor:
-        """InfoNCE both ways; pictures of the same facts share the target instead of being told apart."""
-        image = F.normalize(self.clip.visual_projection(image).float(), dim=-1)
-        text = F.normalize(self.clip.text_projection(text).float(), dim=-1)
-        logits = self.clip.logit_scale.float().exp().clamp(max=100) * image @ text.T
-        target = same.float() / same.sum(-1, keepdim=True)
-        return (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)) / 2
+    def picture_places(self, chats: Chats) -> Tensor:
+        """(B, L) bool, the places of the picture's tokens."""
+        return chats.ids == self.mllm.config.image_token_id
+
+    def facts_loss(self, head: str, states: Tensor, facts: Tensor) -> Tensor:
+        """Binary cross-entropy of a head's guess (B, V) of the facts, per fact that is there."""
+        guess = self.heads[head](states).float()
+        return F.binary_cross_entropy_with_logits(guess, facts, reduction="sum") / facts.sum()
 
 
-class TextObjective(nn.Module):
-    """The weighted sum of all losses of a `TextLearner`."""
+class LanguageObjective(nn.Module):
+    """First stage: captions in any wording are answered with their plain facts."""
 
     def __init__(self, model: TextLearner) -> None:
         super().__init__()
         self.model = model
+        heads = (model.heads[name] for name in ("end", "said"))
+        model.train_only(model.mllm.model.language_model, *heads)
 
     def forward(self, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
         """Loss, and its parts by name."""
-        losses = self._mean_over_groups(batch)
-        about = {name: batch[name] for name in ("pixels", "looks", "captions", "caption_facts")}
-        losses |= self.model.pictures(_chats(batch, "picture"), **about)
-        facts = {"end", "said", "picture", "pooled"}
-        loss = sum(value * (FACTS_WEIGHT if name in facts else 1.0) for name, value in losses.items())
-        return loss, {name: value.detach() for name, value in losses.items()}
+        return _sum(_mean_over_groups(self._losses(chats) for chats in _groups(batch)))
 
-    def _mean_over_groups(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Losses of the chats, which come in groups of like length so that little is padded."""
-        names = sorted({key.split(".")[0] for key in batch if key.startswith("chat")})
-        groups = [self.model.chats(_chats(batch, name)) for name in names]
-        return {part: torch.stack([group[part] for group in groups]).mean() for part in groups[0]}
+    def _losses(self, chats: Chats) -> dict[str, Tensor]:
+        state, answer = self.model.read(chats)
+        ends = state[torch.arange(len(state), device=state.device), chats.end]
+        return {
+            "answer": answer,
+            "facts_end": self.model.facts_loss("end", ends, chats.facts),
+            "facts_said": self.model.facts_loss("said", _mean(state, chats.said), chats.facts),
+        }
+
+
+class ClipObjective(nn.Module):
+    """Second stage: which caption belongs to which picture, and what each of the two states."""
+
+    def __init__(self, model: TextLearner) -> None:
+        super().__init__()
+        self.model = model
+        clip, heads = model.clip, (model.heads[name] for name in ("pooled", "look"))
+        projections = (clip.text_projection, clip.visual_projection, clip.logit_scale)
+        model.train_only(clip.text_model, model.mllm.model.vision_tower, *projections, *heads)
+
+    def forward(self, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+        """Loss, and its parts by name; the first captions belong to the pictures, in their order."""
+        looks = batch["looks"]
+        patches, image = self.model.look(batch["pixels"])
+        pooled = self.model.pool(batch["captions"])
+        same = (looks[:, None] == looks[None]).all(-1)
+        return _sum(
+            {
+                "contrast": self._contrast(image, pooled[: len(image)], same),
+                "facts_pooled": self.model.facts_loss("pooled", pooled, batch["caption_facts"]),
+                "facts_look": self.model.facts_loss("look", patches.mean(1), looks),
+            }
+        )
+
+    def _contrast(self, image: Tensor, text: Tensor, same: Tensor) -> Tensor:
+        """InfoNCE both ways; pictures of the same facts share the target instead of being told apart."""
+        clip = self.model.clip
+        image = F.normalize(clip.visual_projection(image).float(), dim=-1)
+        text = F.normalize(clip.text_projection(text).float(), dim=-1)
+        logits = clip.logit_scale.float().exp().clamp(max=100) * image @ text.T
+        target = same.float() / same.sum(-1, keepdim=True)
+        return (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)) / 2
+
+
+class EyesObjective(nn.Module):
+    """Third stage: pictures are described; neither what the video model reads nor CLIP changes any more."""
+
+    def __init__(self, model: TextLearner) -> None:
+        super().__init__()
+        self.model = model
+        model.train_only(model.upper, model.mllm.model.multi_modal_projector, model.heads["picture"])
+
+    def forward(self, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+        """Loss, and its parts by name."""
+        chats = _chats(batch, "picture")
+        with torch.no_grad():
+            patches, _ = self.model.look(batch["pixels"])
+        state, answer = self.model.read(chats, patches)
+        seen = _mean(state, self.model.picture_places(chats))
+        losses = _mean_over_groups({"answer": self.model.read(chats)[1]} for chats in _groups(batch))
+        losses |= {
+            "picture_answer": answer,
+            "facts_picture": self.model.facts_loss("picture", seen, batch["looks"]),
+        }
+        return _sum(losses)
+
+
+@torch.no_grad()
+def rescale(model: TextLearner, factor: float) -> None:
+    """Multiply the language model's hidden states by a power of two without any change in what it says.
+
+    Muon makes wide states; what reads them starts better from about 1. Every block normalises its input, so
+    scaling all that is written to the residual stream, and the last norm's weight inversely, is exact.
+    """
+    decoder = model.mllm.model.language_model
+    writers = [decoder.embed_tokens.weight]
+    for layer in decoder.layers:
+        writers += [layer.self_attn.o_proj.weight, layer.mlp.down_proj.weight]
+    projector = model.mllm.model.multi_modal_projector.linear_2
+    for tensor in [*writers, projector.weight, projector.bias]:
+        tensor.mul_(factor)
+    # The output head is the embedding, so the norm makes up for both.
+    decoder.norm.weight.div_(factor)
+
+
+def _sum(losses: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+    weighted = [loss * (FACTS_WEIGHT if name.startswith("facts") else 1.0) for name, loss in losses.items()]
+    return torch.stack(weighted).sum(), {name: loss.detach() for name, loss in losses.items()}
+
+
+def _groups(batch: dict[str, Tensor]) -> list[Chats]:
+    """The chats without a picture, in groups of like length so that little is padded."""
+    names = sorted({key.split(".")[0] for key in batch if key.startswith("chat")})
+    return [_chats(batch, name) for name in names]
+
+
+def _mean_over_groups(losses: Iterable[dict[str, Tensor]]) -> dict[str, Tensor]:
+    groups = list(losses)
+    return {name: torch.stack([group[name] for group in groups]).mean() for name in groups[0]}
 
 
 def _chats(batch: dict[str, Tensor], name: str) -> Chats:
@@ -181,8 +267,3 @@ def _chats(batch: dict[str, Tensor], name: str) -> Chats:
 def _mean(state: Tensor, mask: Tensor) -> Tensor:
     weight = mask[..., None].to(state.dtype)
     return (state * weight).sum(1) / weight.sum(1)
-
-
-def _facts_loss(logits: Tensor, facts: Tensor) -> Tensor:
-    """Binary cross-entropy of the bag of tokens, per token that is in it."""
-    return F.binary_cross_entropy_with_logits(logits.float(), facts, reduction="sum") / facts.sum()

@@ -18,7 +18,7 @@ from foundation.text.starter import ANSWER, IMAGE, PICTURE_TEMPLATE
 from foundation.training.text_data import Chat, draw_chat, plain_facts, say
 from shared.toybox.mix import toy_clip
 from shared.toybox.puppets import Puppet, sample_puppet
-from shared.toybox.sampling import sample_scene
+from shared.toybox.sampling import Split, sample_scene
 from shared.toybox.scenes import Scene
 
 if TYPE_CHECKING:
@@ -44,12 +44,12 @@ def report(folder: Path, count: int = 400) -> dict[str, float]:
     return figures | _answers(encoder, count) | _picture_answers(encoder, folder, count)
 
 
-def _subject(rng: np.random.Generator, world: str, split: str) -> Scene | Puppet:
+def _subject(rng: np.random.Generator, world: str, split: Split) -> Scene | Puppet:
     return sample_puppet(rng, split=split) if world == "puppet" else sample_scene(rng, split=split, actors=1)
 
 
 def _states(
-    encoder: TextEncoder, world: str, split: str, count: int
+    encoder: TextEncoder, world: str, split: Split, count: int
 ) -> tuple[dict[str, Tensor], dict[str, list[str]]]:
     """States (N, D) by name, and each fact's words (N)."""
     rng = np.random.default_rng([1, split == "heldout"])

@@ -1,13 +1,15 @@
-"""The recipe of the starter's text encoders: tokenizer, language model with eyes, and CLIP, in one run.
+"""The recipe of the starter's text encoders: tokenizer, language model, CLIP, and the language model's eyes.
 
-They are frozen early (DESIGN section 4): whatever trains on their states falls with them.
+Three stages, each a resumable run of its own. They are frozen early (DESIGN section 4): whatever trains on
+their states falls with them. So the third stage leaves alone what the first two made.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
 from tokenizers import Tokenizer
+from torch import nn
 
 from foundation.text.starter import (
     StarterSize,
@@ -18,12 +20,18 @@ from foundation.text.starter import (
     save_starter,
     train_tokenizer,
 )
-from foundation.training.checkpoint import checkpoints, read_checkpoint
+from foundation.training.checkpoint import read_checkpoint
 from foundation.training.config import Training
-from foundation.training.text_data import ChatCodec, TextSamples, tokenizer_texts
-from foundation.training.text_model import TextLearner, TextObjective
+from foundation.training.text_data import CaptionSamples, ChatCodec, ChatSamples, EyesSamples, tokenizer_texts
+from foundation.training.text_model import (
+    ClipObjective,
+    EyesObjective,
+    LanguageObjective,
+    TextLearner,
+    rescale,
+)
 from foundation.training.toy_clips import rendered_clips
-from foundation.training.trainer import Trainer
+from foundation.training.trainer import Samples, Trainer
 
 COMMON_WORDS = Path(__file__).parents[1] / "english.txt"
 """Words of prompts about anything, so that the tokenizer has pieces for what the toybox does not know."""
@@ -31,71 +39,85 @@ COMMON_WORDS = Path(__file__).parents[1] / "english.txt"
 
 @dataclass
 class TextData:
-    """Clips that pictures are taken from, and captions that go with each picture."""
+    """Clips that pictures are taken from, and what goes with each."""
 
     clips: int = 12000
     cache: str = "cache/toybox"
-    chats_per_picture: int = 2
+    extra_captions: int = 1
     length_groups: int = 3
     tokenizer_chats: int = 20000
 
 
+def _stage(steps: int, batch_size: int) -> Training:
+    return Training(
+        steps=steps,
+        batch_size=batch_size,
+        learning_rate=0.02,
+        adamw_learning_rate=2e-3,
+        warmup=40,
+        decay=0.6,
+        ema_decay=0.99,
+    )
+
+
 @dataclass
 class Config:
-    """Everything that `kinora train text` can set."""
+    """Everything that `kinora train text` can set; each stage's output is a folder within `output`."""
 
-    training: Training = field(
-        default_factory=lambda: Training(
-            output="runs/text",
-            steps=650,
-            learning_rate=0.02,
-            adamw_learning_rate=2e-3,
-            warmup=40,
-            decay=0.6,
-            ema_decay=0.99,
-        )
-    )
+    output: str = "runs/text"
+    export: str = "weights/starter"
+    language: Training = field(default_factory=lambda: _stage(600, 64))
+    clip: Training = field(default_factory=lambda: _stage(700, 64))
+    eyes: Training = field(default_factory=lambda: _stage(300, 32))
+    state_scale: float = 0.125
     model: StarterSize = field(default_factory=StarterSize)
     data: TextData = field(default_factory=TextData)
-    export: str = "weights/starter"
 
 
 def run(config: Config) -> Path:
-    """Train, write the folders of the starter's text encoders, and return where they are."""
-    torch.manual_seed(config.training.seed)
+    """Train the three stages, write the folders of the starter's text encoders, and return where they are."""
+    learner, codec = build(config)
+    chats = ChatSamples(codec, config.data.length_groups, config.data.clips)
+    train(config, "language", LanguageObjective(learner), chats)
+    rescale(learner, config.state_scale)
+    return see(config, learner, codec)
+
+
+def build(config: Config) -> tuple[TextLearner, ChatCodec]:
+    """An untrained learner and the codec of the run's tokenizer."""
+    torch.manual_seed(config.language.seed)
     tokenizer = _tokenizer(config)
     codec = ChatCodec(tokenizer, config.model)
-    learner = TextLearner(
-        build_mllm(config.model, chat_tokenizer(tokenizer)),
-        build_clip(config.model, clip_tokenizer(tokenizer)),
-        codec.header,
-    )
+    mllm = build_mllm(config.model, chat_tokenizer(tokenizer))
+    clip = build_clip(config.model, clip_tokenizer(tokenizer))
     # Plain matrix products have the faster backward pass on a CPU for sequences this short.
-    learner.mllm.set_attn_implementation("eager")
+    for model in (mllm, clip):
+        model.set_attn_implementation("eager")
+    return TextLearner(mllm, clip, codec.header), codec
+
+
+def see(config: Config, learner: TextLearner, codec: ChatCodec) -> Path:
+    """The stages after the first: CLIP, then the language model's eyes; exported after each."""
     clips = rendered_clips(Path(config.data.cache), config.data.clips)
-    samples = TextSamples(clips, codec, config.data.chats_per_picture, config.data.length_groups)
-    last = Trainer(TextObjective(learner), samples, config.training).run()
-    return export(config, last)
-
-
-def export(config: Config, checkpoint: Path | None = None) -> Path:
-    """Write the averaged weights of a checkpoint (the last one) as folders in diffusers' layout."""
-    checkpoint = checkpoint or checkpoints(Path(config.training.output) / "checkpoints")[-1]
-    tokenizer = _tokenizer(config)
-    learner = TextLearner(
-        build_mllm(config.model, chat_tokenizer(tokenizer)),
-        build_clip(config.model, clip_tokenizer(tokenizer)),
-        ChatCodec(tokenizer, config.model).header,
-    )
-    learner.load_state_dict(read_checkpoint(checkpoint)[0]["ema"], strict=False)
     folder = Path(config.export)
-    save_starter(folder, learner.mllm, learner.clip, tokenizer)
+    train(config, "clip", ClipObjective(learner), CaptionSamples(clips, codec, config.data.extra_captions))
+    save_starter(folder, learner.mllm, learner.clip, codec.tokenizer)
+    train(config, "eyes", EyesObjective(learner), EyesSamples(clips, codec, config.data.length_groups))
+    save_starter(folder, learner.mllm, learner.clip, codec.tokenizer)
     return folder
+
+
+def train(config: Config, stage: str, objective: nn.Module, samples: Samples) -> None:
+    """Train one stage and leave its averaged weights in the learner."""
+    settings = replace(getattr(config, stage), output=str(Path(config.output) / stage))
+    last = Trainer(objective, samples, settings).run()
+    averaged = read_checkpoint(last)[0]["ema"]
+    objective.get_submodule("model").load_state_dict(averaged, strict=False)
 
 
 def _tokenizer(config: Config) -> Tokenizer:
     """The run's tokenizer, trained at the first call and kept beside the checkpoints."""
-    path = Path(config.training.output) / "tokenizer.json"
+    path = Path(config.output) / "tokenizer.json"
     if not path.exists():
         texts = tokenizer_texts(config.data.tokenizer_chats, COMMON_WORDS.read_text().split())
         tokenizer = train_tokenizer(texts, config.model.vocabulary)

@@ -13,13 +13,22 @@ from foundation.text.starter import (
     train_tokenizer,
 )
 from foundation.training.text_data import (
+    CaptionSamples,
     ChatCodec,
-    TextSamples,
+    ChatSamples,
+    EyesSamples,
     draw_chat,
     plain_facts,
     tokenizer_texts,
 )
-from foundation.training.text_model import Chats, TextLearner, TextObjective
+from foundation.training.text_model import (
+    Chats,
+    ClipObjective,
+    EyesObjective,
+    LanguageObjective,
+    TextLearner,
+    rescale,
+)
 from shared.toybox.mix import toy_clip
 from shared.toybox.sampling import sample_scene
 
@@ -54,27 +63,77 @@ def learner(tokenizer, codec):
 
 
 @pytest.fixture(scope="module")
-def batch(codec):
-    frames = np.stack([toy_clip(seed, frames=3).frames for seed in range(4)])
-    samples = TextSamples(frames, codec, chats_per_picture=2, groups=2)
+def frames():
+    return np.stack([toy_clip(seed, frames=3).frames for seed in range(4)])
+
+
+def stages(codec, frames):
+    """Objective and samples of each stage."""
+    return {
+        "language": (LanguageObjective, ChatSamples(codec, 2, 4)),
+        "clip": (ClipObjective, CaptionSamples(frames, codec, 1)),
+        "eyes": (EyesObjective, EyesSamples(frames, codec, 2)),
+    }
+
+
+def drawn(samples):
     return samples.batch(range(4), [np.random.default_rng(seed) for seed in range(4)])
 
 
-def test_a_batch_belongs_to_its_generators_alone(codec, batch):
-    frames = np.stack([toy_clip(seed, frames=3).frames for seed in range(4)])
-    samples = TextSamples(frames, codec, chats_per_picture=2, groups=2)
-    again = samples.batch(range(4), [np.random.default_rng(seed) for seed in range(4)])
-    assert again.keys() == batch.keys()
-    assert all(torch.equal(again[key], batch[key]) for key in batch)
+@pytest.mark.parametrize("stage", ["language", "clip", "eyes"])
+def test_a_batch_belongs_to_its_generators_alone(codec, frames, stage):
+    samples = stages(codec, frames)[stage][1]
+    first, again = drawn(samples), drawn(samples)
+    assert first.keys() == again.keys()
+    assert all(torch.equal(first[key], again[key]) for key in first)
 
 
-def test_every_trained_weight_gets_a_gradient(learner, batch):
-    loss, _ = TextObjective(learner)(batch)
+@pytest.mark.parametrize("stage", ["language", "clip", "eyes"])
+def test_every_weight_that_a_stage_trains_gets_a_gradient(learner, codec, frames, stage):
+    objective, samples = stages(codec, frames)[stage]
+    loss, _ = objective(learner)(drawn(samples))
     loss.backward()
-    without = [name for name, p in learner.named_parameters() if p.grad is None]
+    without = [name for name, p in learner.named_parameters() if p.requires_grad and p.grad is None]
     learner.zero_grad()
+    learner.requires_grad_(True)
     assert torch.isfinite(loss)
     assert without == []
+
+
+def test_the_eyes_leave_alone_what_the_video_model_reads(learner):
+    decoder = learner.mllm.model.language_model
+    read = [*decoder.embed_tokens.parameters(), *decoder.layers[: learner.depth].parameters()]
+    frozen = [*read, *learner.clip.text_model.parameters()]
+    learner.requires_grad_(True)
+    EyesObjective(learner)
+    assert not any(p.requires_grad for p in frozen)
+    learner.requires_grad_(True)
+
+
+def test_rescaled_states_say_the_same(learner, codec, frames):
+    chats = next(iter(_chat_groups(codec)))
+    with torch.no_grad():
+        state, loss = learner.read(chats)
+        rescale(learner, 0.25)
+        smaller, same = learner.read(chats)
+        rescale(learner, 4.0)
+    torch.testing.assert_close(smaller, state * 0.25, atol=1e-4, rtol=1e-3)
+    torch.testing.assert_close(same, loss, atol=1e-3, rtol=1e-3)
+
+
+def _chat_groups(codec):
+    batch = drawn(ChatSamples(codec, 1, 4))
+    yield Chats(**{key.split(".")[1]: value for key, value in batch.items()})
+
+
+def test_captions_are_pooled_alike_in_groups_and_one_by_one(learner, codec):
+    captions = codec.captions(
+        ["a red circle", "a blue star spins on a black background", "a", "a ring grows", "up"]
+    )
+    with torch.no_grad():
+        grouped = learner.pool(captions)
+        alone = torch.cat([learner.clip.text_model(row[None]).pooler_output for row in captions])
+    torch.testing.assert_close(grouped, alone, atol=1e-5, rtol=1e-4)
 
 
 def test_a_narrow_answer_sees_the_prompt_through_the_end_of_the_turn_alone():
