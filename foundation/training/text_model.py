@@ -231,7 +231,8 @@ def rescale(model: TextLearner, factor: float) -> None:
     """Multiply the language model's hidden states by a power of two without any change in what it says.
 
     Muon makes wide states; what reads them starts better from about 1. Every block normalises its input, so
-    scaling all that is written to the residual stream, and the last norm's weight inversely, is exact.
+    scaling all that is written to the residual stream, and the last norm's weight inversely, changes nothing
+    else (but for the norms' epsilon, which is far below trained states).
     """
     decoder = model.mllm.model.language_model
     writers = [decoder.embed_tokens.weight]

@@ -110,14 +110,15 @@ def test_the_eyes_leave_alone_what_the_video_model_reads(learner):
     learner.requires_grad_(True)
 
 
-def test_rescaled_states_say_the_same(learner, codec, frames):
+def test_rescaled_states_say_the_same(learner, codec):
     chats = next(iter(_chat_groups(codec)))
     with torch.no_grad():
+        rescale(learner, 64.0)  # as wide as trained states, far above the norms' epsilon
         state, loss = learner.read(chats)
         rescale(learner, 0.25)
         smaller, same = learner.read(chats)
-        rescale(learner, 4.0)
-    torch.testing.assert_close(smaller, state * 0.25, atol=1e-4, rtol=1e-3)
+        rescale(learner, 1 / 16)
+    torch.testing.assert_close(smaller, state * 0.25, atol=1e-3, rtol=1e-3)
     torch.testing.assert_close(same, loss, atol=1e-3, rtol=1e-3)
 
 
