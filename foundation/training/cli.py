@@ -63,13 +63,16 @@ def configuration(name: str, overrides: Sequence[str]) -> Any:
     Raises:
         ConfigError: a key or value that does not exist or does not fit.
     """
+    for override in overrides:
+        if override.startswith(("+", "~")):
+            raise ConfigError(
+                f"recipe {name} cannot take {shorten(override)}: its settings are fixed; write key=value"
+            )
     schema = import_module(RECIPES[name].module).Config
     ConfigStore.instance().store(group="schema", name=name, node=schema, package="_global_")
     try:
         with initialize_config_dir(str(CONF), version_base="1.3"):
-            composed = compose("train", overrides=[f"recipe={name}", *overrides])
-        # As plain values, so that the schema refuses what `+key=value` added.
-        return OmegaConf.merge(OmegaConf.structured(schema), OmegaConf.to_container(composed))
+            return compose("train", overrides=[f"recipe={name}", *overrides])
     except (HydraException, OmegaConfBaseException) as error:
         reason = " ".join(str(error.__cause__ or error).split("\n")[0].split())
         raise ConfigError(
