@@ -4,8 +4,7 @@ Names are loaded when they are first asked for (PEP 562), so that a part never w
 another part imports.
 """
 
-from importlib import import_module
-from typing import Any
+from shared.exports import lazily
 
 _HOMES = {
     "foundation.flow.guidance": ("classifier_free", "conditional"),
@@ -30,10 +29,7 @@ _MODULE_OF = {name: module for module, names in _HOMES.items() for name in names
 __all__ = sorted(_MODULE_OF)
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _MODULE_OF:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_MODULE_OF[name]), name)
+__getattr__ = lazily(__name__, {name: home.removeprefix(f"{__name__}.") for name, home in _MODULE_OF.items()})
 
 
 def __dir__() -> list[str]:

@@ -158,6 +158,14 @@ class MidBlock(nn.Module):
         return self.resnets[1](hidden_states)
 
 
+def residual_blocks(
+    channels: tuple[int, int], layers: int, norm_type: NormType, groups: int
+) -> nn.ModuleList:
+    """`layers` residual blocks, of which the first changes the width."""
+    widths = [channels[0]] + [channels[1]] * layers
+    return nn.ModuleList([ResnetBlock(a, b, norm_type, groups) for a, b in pairwise(widths)])
+
+
 class DownBlock(nn.Module):
     """Residual blocks, then a downsampling convolution where `stride` asks for one."""
 
@@ -165,8 +173,7 @@ class DownBlock(nn.Module):
         self, channels: tuple[int, int], layers: int, norm_type: NormType, groups: int, stride: Size3
     ) -> None:
         super().__init__()
-        widths = [channels[0]] + [channels[1]] * layers
-        self.resnets = nn.ModuleList([ResnetBlock(a, b, norm_type, groups) for a, b in pairwise(widths)])
+        self.resnets = residual_blocks(channels, layers, norm_type, groups)
         self.downsamplers = nn.ModuleList([Downsample(channels[1], stride)]) if max(stride) > 1 else None
 
     def forward(self, hidden_states: Tensor) -> Tensor:
@@ -183,8 +190,7 @@ class UpBlock(nn.Module):
         self, channels: tuple[int, int], layers: int, norm_type: NormType, groups: int, factor: Size3
     ) -> None:
         super().__init__()
-        widths = [channels[0]] + [channels[1]] * layers
-        self.resnets = nn.ModuleList([ResnetBlock(a, b, norm_type, groups) for a, b in pairwise(widths)])
+        self.resnets = residual_blocks(channels, layers, norm_type, groups)
         self.upsamplers = nn.ModuleList([Upsample(channels[1], factor)]) if max(factor) > 1 else None
 
     def forward(self, hidden_states: Tensor) -> Tensor:
