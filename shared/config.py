@@ -78,10 +78,14 @@ def settings(cls: type[Schema]) -> dict[str, tuple[dataclasses.Field, Setting]]:
 
 
 def kinds(cls: type[Schema], name: str) -> tuple[Any, ...]:
-    """The types that a field takes, None left out: `(int,)`, `(Literal["auto"], float)`."""
+    """The types that a field takes, None left out, words first: `(int,)`, `(Literal["auto"], float)`.
+
+    The order that a union is written in says nothing: `typing` hands out one object for both orders.
+    """
     hint = typing.get_type_hints(cls)[name]
     if typing.get_origin(hint) in (typing.Union, types.UnionType):
-        return tuple(kind for kind in typing.get_args(hint) if kind is not _NONE)
+        taken = [kind for kind in typing.get_args(hint) if kind is not _NONE]
+        return tuple(sorted(taken, key=lambda kind: typing.get_origin(kind) is not Literal))
     return (hint,)
 
 

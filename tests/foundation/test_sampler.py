@@ -67,7 +67,7 @@ def test_a_latent_that_is_no_number_ends_the_run_at_that_step(poison):
             flow[0, 0, 0, 0, 0] = poison
         return flow
 
-    with pytest.raises(ConfigError, match=r"step 3 of 5 .*float16"):
+    with pytest.raises(ConfigError, match=r"step 3 of 5, .*float16"):
         sample(broken, NOISE, flow_sigmas(5, 1.0))
     assert taken == [0, 1, 2]
 
