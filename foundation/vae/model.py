@@ -1,5 +1,6 @@
 """`CausalVideoVAE`: pixels to latents and back (paper section 4.1, figure 6)."""
 
+import json
 from math import log2
 from typing import Any
 
@@ -14,6 +15,10 @@ from torch import Tensor, nn
 from foundation.vae.layers import CausalConv3d, DownBlock, MidBlock, NormType, Size3, UpBlock, make_norm
 from foundation.vae.tiling import Tiling
 from shared.errors import ConfigError, InputError
+
+DIFFUSERS_CLASS = "AutoencoderKLHunyuanVideo"
+OWN_KEYS = {"patch_size": 1, "norm_type": "group"}
+"""Configuration keys that diffusers' class does not know, with the values that stand for its behaviour."""
 
 
 def resampling(blocks: int, spatial_ratio: int, temporal_ratio: int) -> list[Size3]:
@@ -202,6 +207,14 @@ class CausalVideoVAE(ModelMixin, ConfigMixin):
         """Reconstruction of `frames` from a sample of the posterior, and the KL divergence per clip (B,)."""
         posterior = self.encode(frames)
         return self.decode(posterior.sample(generator)), posterior.kl()
+
+    def to_json_string(self) -> str:
+        """The configuration as JSON; under diffusers' class name where it uses none of our own keys."""
+        config = json.loads(super().to_json_string())
+        if all(config[key] == plain for key, plain in OWN_KEYS.items()):
+            config = {key: value for key, value in config.items() if key not in OWN_KEYS}
+            config["_class_name"] = DIFFUSERS_CLASS
+        return json.dumps(config, indent=2, sort_keys=True) + "\n"
 
     def _encode(self, frames: Tensor) -> Tensor:
         folded = fold_pixels(frames, self.config.patch_size)

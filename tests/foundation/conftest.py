@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from tiny_models import STARTER_VAE, TINY_TRANSFORMER
 
 from foundation.request import ModelDefaults
 from foundation.text.starter import (
@@ -47,29 +48,9 @@ def starter_folder(tmp_path_factory):
 @pytest.fixture(scope="session")
 def model_folder(starter_folder):
     """A whole model folder with random weights at tiny width; small enough for a clip in half a second."""
-    blocks = ("HunyuanVideoDownBlock3D",) * 3, ("HunyuanVideoUpBlock3D",) * 3
-    CausalVideoVAE(
-        block_out_channels=(8, 8, 8),
-        down_block_types=blocks[0],
-        up_block_types=blocks[1],
-        layers_per_block=1,
-        latent_channels=4,
-        mid_block_add_attention=False,
-        patch_size=4,
-        norm_type="rms",
-    ).save_pretrained(starter_folder / "vae")
+    CausalVideoVAE(**STARTER_VAE).save_pretrained(starter_folder / "vae")
     VideoTransformer(
-        in_channels=4,
-        out_channels=4,
-        num_attention_heads=2,
-        attention_head_dim=16,
-        num_layers=1,
-        num_single_layers=1,
-        num_refiner_layers=1,
-        guidance_embeds=False,
-        text_embed_dim=TINY.hidden,
-        pooled_projection_dim=TINY.clip_hidden,
-        rope_axes_dim=(4, 6, 6),
+        **TINY_TRANSFORMER | {"text_embed_dim": TINY.hidden, "pooled_projection_dim": TINY.clip_hidden}
     ).save_pretrained(starter_folder / "transformer")
     defaults = ModelDefaults(fps=8.0, size=Size(32, 32), frames=5, steps=2, shift=3.0, cfg=2.0, guidance=None)
     write_defaults(starter_folder, defaults)

@@ -5,6 +5,7 @@ import torch
 from diffusers import FirstBlockCacheConfig
 from diffusers.models.attention_dispatch import AttentionBackendName, _AttentionBackendRegistry
 from peft import LoraConfig
+from tiny_models import TINY_TRANSFORMER, tiny_transformer
 
 from foundation.transformer import (
     Conditioning,
@@ -16,28 +17,9 @@ from foundation.transformer import (
 )
 from shared.errors import ConfigError, InputError
 
-CONFIG = {
-    "num_attention_heads": 2,
-    "attention_head_dim": 16,
-    "num_layers": 2,
-    "num_single_layers": 2,
-    "num_refiner_layers": 1,
-    "text_embed_dim": 24,
-    "pooled_projection_dim": 12,
-    "rope_axes_dim": (4, 6, 6),
-    "in_channels": 4,
-    "out_channels": 4,
-    "guidance_embeds": False,
-}
-
 
 def build(**changes):
-    torch.manual_seed(0)
-    model = VideoTransformer(**CONFIG | changes).eval()
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.copy_(torch.randn_like(parameter) * 0.15 + (parameter.ndim == 1) * 0.1)
-    return model
+    return tiny_transformer(VideoTransformer, **changes)
 
 
 def numbers(*shape, seed=1):
@@ -187,7 +169,7 @@ def test_autocast_training_on_a_cpu_reaches_every_parameter_with_finite_gradient
 
 @torch.no_grad()
 def test_a_fresh_model_starts_from_zero_velocity_and_can_learn():
-    model = VideoTransformer(**CONFIG)
+    model = VideoTransformer(**TINY_TRANSFORMER)
     model.initialise()
     assert (model(LATENTS, SIGMA, Conditioning(prompt())) == 0).all()
     with torch.enable_grad():
@@ -317,4 +299,4 @@ def test_a_model_with_embedded_guidance_asks_for_it():
 )
 def test_a_configuration_that_cannot_be_built_is_refused(wrong):
     with pytest.raises(ConfigError, match=next(iter(wrong))):
-        VideoTransformer(**CONFIG | wrong)
+        VideoTransformer(**TINY_TRANSFORMER | wrong)

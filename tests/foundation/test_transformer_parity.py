@@ -5,32 +5,14 @@ import json
 import pytest
 import torch
 from diffusers import HunyuanVideoTransformer3DModel
+from tiny_models import TINY_TRANSFORMER, relative_difference, tiny_transformer
 
 from foundation.transformer import Conditioning, TextConditioning, VideoTransformer
 
-TINY = {
-    "num_attention_heads": 2,
-    "attention_head_dim": 16,
-    "num_layers": 2,
-    "num_single_layers": 2,
-    "num_refiner_layers": 2,
-    "text_embed_dim": 24,
-    "pooled_projection_dim": 12,
-    "rope_axes_dim": (4, 6, 6),
-    "in_channels": 4,
-    "out_channels": 4,
-    "guidance_embeds": False,
-}
-
 
 def pair(**changes):
-    torch.manual_seed(0)
-    config = TINY | changes
-    theirs = HunyuanVideoTransformer3DModel(**config).eval()
-    with torch.no_grad():
-        for parameter in theirs.parameters():
-            parameter.copy_(torch.randn_like(parameter) * 0.15 + (parameter.ndim == 1) * 0.1)
-    ours = VideoTransformer(**config).eval()
+    theirs = tiny_transformer(HunyuanVideoTransformer3DModel, **changes)
+    ours = VideoTransformer(**TINY_TRANSFORMER | changes).eval()
     ours.load_state_dict(theirs.state_dict())
     return ours, theirs
 
@@ -64,7 +46,7 @@ def difference(ours, theirs, batch=1, lengths=None, guidance=None, clean_frames=
     conditioning = Conditioning(text.trimmed(), guidance, channels, clean_frames=clean_frames)
     velocity = ours(latents[:, :split], sigma, conditioning)
     assert velocity.shape == expected.shape
-    return float((velocity - expected).abs().max() / expected.abs().max())
+    return relative_difference(velocity, expected)
 
 
 @pytest.mark.parametrize("batch", [1, 2])
