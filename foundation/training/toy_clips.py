@@ -1,6 +1,7 @@
 """Toybox clips rendered once into a memory-mapped file."""
 
 import os
+from dataclasses import asdict, dataclass
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -12,6 +13,23 @@ from shared.toybox.sampling import Split
 
 SHAPE = (17, 64, 64, 3)
 """Frames, height, width, channels of a toybox clip."""
+
+
+@dataclass
+class Worlds:
+    """How many clips of each of the toybox's worlds a recipe sees."""
+
+    mix: int = 0
+    scenes: int = 0
+    pairs: int = 0
+    cameras: int = 0
+    materials: int = 0
+    puppets: int = 0
+    skeletons: int = 0
+
+    def counts(self) -> dict[str, int]:
+        """The worlds that clips are wanted of."""
+        return {world: count for world, count in asdict(self).items() if count}
 
 
 def rendered_clips(folder: Path, count: int, world: str = "mix", split: Split = "train") -> np.ndarray:

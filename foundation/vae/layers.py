@@ -28,7 +28,9 @@ class CausalConv3d(nn.Module):
     def forward(self, hidden_states: Tensor) -> Tensor:
         """(B, C, F, H, W) -> (B, C', F', H', W')."""
         if any(self.padding):
-            hidden_states = F.pad(hidden_states, self.padding, mode="replicate")
+            # Autocast on a CPU would copy the clip to float32 for this and back for the convolution.
+            with torch.autocast(hidden_states.device.type, enabled=False):
+                hidden_states = F.pad(hidden_states, self.padding, mode="replicate")
         return self.conv(hidden_states)
 
 

@@ -15,6 +15,7 @@ from foundation.text import load_text_encoder
 from foundation.training.checkpoint import read_checkpoint
 from foundation.training.config import Training
 from foundation.training.latent_cache import LatentCache, prepare_toybox
+from foundation.training.toy_clips import Worlds
 from foundation.training.trainer import Batch, Trainer
 from foundation.transformer import Conditioning, TextConditioning, VideoTransformer
 from foundation.vae.model import CausalVideoVAE
@@ -45,8 +46,8 @@ class ToyboxData:
     """
 
     cache: str = "cache/encoded"
-    worlds: dict[str, int] = field(
-        default_factory=lambda: {"scenes": 11000, "puppets": 5000, "pairs": 1000, "cameras": 1000}
+    worlds: Worlds = field(
+        default_factory=lambda: Worlds(scenes=11000, pairs=1000, cameras=1000, puppets=5000)
     )
     variants: int = 4
     longest_text: int = 40
@@ -138,7 +139,9 @@ def run(config: Config) -> Path:
     torch.manual_seed(config.training.seed)
     base = Path(config.base)
     vae, text = CausalVideoVAE.from_pretrained(base / "vae"), load_text_encoder(base)
-    cache = prepare_toybox(Path(config.data.cache), config.data.worlds, config.data.variants, vae, text)
+    cache = prepare_toybox(
+        Path(config.data.cache), config.data.worlds.counts(), config.data.variants, vae, text
+    )
     empty = text([""])
     model = VideoTransformer(
         **vars(config.model),

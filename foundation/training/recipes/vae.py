@@ -10,7 +10,7 @@ import torch
 
 from foundation.training.checkpoint import read_checkpoint
 from foundation.training.config import Training
-from foundation.training.toy_clips import rendered_clips
+from foundation.training.toy_clips import Worlds, rendered_clips
 from foundation.training.trainer import Batch, Trainer
 from foundation.vae.losses import VAEObjective
 from foundation.vae.model import CausalVideoVAE
@@ -33,8 +33,10 @@ class VAEModel:
 class Crops:
     """What is cut from a clip for one sample; `looks` places are tried and the busiest is taken."""
 
-    worlds: dict[str, int] = field(
-        default_factory=lambda: {"mix": 12000, "puppets": 5000, "skeletons": 2500, "materials": 2500}
+    worlds: Worlds = field(
+        default_factory=lambda: Worlds(
+            mix=12000, pairs=2500, cameras=2500, materials=2500, puppets=5000, skeletons=2500
+        )
     )
     cache: str = "cache/toybox"
     frames: int = 9
@@ -101,7 +103,8 @@ def run(config: Config) -> Path:
     if config.start is not None:
         vae.load_state_dict(CausalVideoVAE.from_pretrained(config.start).float().state_dict())
     _set_deviation(vae, config.deviation)
-    clips = [rendered_clips(Path(config.data.cache), n, world) for world, n in config.data.worlds.items()]
+    cache, worlds = Path(config.data.cache), config.data.worlds.counts()
+    clips = [rendered_clips(cache, count, world) for world, count in worlds.items()]
     samples = ClipCrops(clips, config.data, config.model.latent_channels)
     objective = VAEObjective(
         vae.to(memory_format=torch.channels_last_3d), config.mse_weight, config.kl_weight
