@@ -72,14 +72,15 @@ class MLLMEncoder:
         self.model = model
         self.tokenizer = tokenizer
         self.templates: PromptTemplates = templates_of(tokenizer)
-        self.depth = len(self._decoder.layers) - skip_layers
+        self.depth = len(self.decoder.layers) - skip_layers
         if self.depth < 1:
             raise WeightsError(
-                f"the language model has {len(self._decoder.layers)} layers, not over {skip_layers}"
+                f"the language model has {len(self.decoder.layers)} layers, not over {skip_layers}"
             )
 
     @property
-    def _decoder(self) -> Any:
+    def decoder(self) -> Any:
+        """The stack of layers itself, whatever model it stands in."""
         decoder = self.model.get_decoder()
         return decoder if hasattr(decoder, "layers") else decoder.get_decoder()
 
@@ -108,7 +109,7 @@ class MLLMEncoder:
             inputs["pixel_values"] = pixel_values
         if self.model.get_output_embeddings() is not None:
             inputs["logits_to_keep"] = 1
-        with _shortened(self._decoder, self.depth) as tap:
+        with _shortened(self.decoder, self.depth) as tap:
             self.model(**inputs)
         return tap.state
 

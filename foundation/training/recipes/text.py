@@ -66,9 +66,9 @@ class Config:
 
     output: str = "runs/text"
     export: str = "weights/starter"
-    language: Training = field(default_factory=lambda: _stage(600, 64))
-    clip: Training = field(default_factory=lambda: _stage(700, 64))
-    eyes: Training = field(default_factory=lambda: _stage(300, 32))
+    language: Training = field(default_factory=lambda: _stage(800, 64))
+    clip: Training = field(default_factory=lambda: _stage(2500, 64))
+    eyes: Training = field(default_factory=lambda: _stage(1000, 32))
     state_scale: float = 0.125
     model: StarterSize = field(default_factory=StarterSize)
     data: TextData = field(default_factory=TextData)

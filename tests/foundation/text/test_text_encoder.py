@@ -3,6 +3,7 @@ import torch
 
 from foundation.text import load_text_encoder
 from foundation.text.encoder import CLIPPooledEncoder
+from foundation.weights.fingerprint import text_sha256
 from shared.errors import InputError, WeightsError
 
 PROMPTS = ["a red circle moves right", "a circle", ""]
@@ -46,13 +47,13 @@ def test_states_are_the_third_from_the_end_without_a_norm(encoder):
 
 
 def test_upper_layers_are_not_run_and_come_back_afterwards(encoder):
-    last, ran = encoder.mllm._decoder.layers[-1], []
+    last, ran = encoder.mllm.decoder.layers[-1], []
     hook = last.register_forward_hook(lambda *_: ran.append(True))
     encoder("a red circle")
     hook.remove()
     assert not ran
-    assert len(encoder.mllm._decoder.layers) == 4
-    assert type(encoder.mllm._decoder.norm).__name__ == "LlamaRMSNorm"
+    assert len(encoder.mllm.decoder.layers) == 4
+    assert type(encoder.mllm.decoder.norm).__name__ == "LlamaRMSNorm"
 
 
 def test_template_prefix_is_cropped_and_the_end_of_turn_stays(encoder):
@@ -115,3 +116,14 @@ def test_pictures_reach_the_states(encoder):
             encoder.mllm.states(ids, mask, torch.full((1, 3, 64, 64), value)) for value in (-1.0, 1.0)
         )
     assert not torch.allclose(black[:, -1], white[:, -1])
+
+
+def test_identity_of_the_states_leaves_out_the_layers_above_them(starter_folder):
+    encoder = load_text_encoder(starter_folder, dtype=torch.float32)
+    layers, before = encoder.mllm.decoder.layers, text_sha256(encoder)
+    with torch.no_grad():
+        layers[-1].mlp.down_proj.weight.zero_()
+    assert text_sha256(encoder) == before
+    with torch.no_grad():
+        layers[0].mlp.down_proj.weight.zero_()
+    assert text_sha256(encoder) != before
