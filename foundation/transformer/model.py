@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from itertools import chain
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal, Self
 
 import torch
 from diffusers.configuration_utils import ConfigMixin, register_to_config
@@ -24,6 +26,9 @@ from foundation.transformer.embeddings import (
     SignalEmbedding,
 )
 from foundation.transformer.token_refiner import TokenRefiner
+from foundation.weights.configuration import TRANSFORMER
+from foundation.weights.float8 import Float8Guard
+from foundation.weights.single_file import Note, load_single_file
 from shared.errors import ConfigError, InputError
 
 DIFFUSERS_CLASS = "HunyuanVideoTransformer3DModel"
@@ -43,7 +48,7 @@ class FinalNorm(nn.Module):
         return torch.addcmul(shift, normed, 1 + scale)
 
 
-class VideoTransformer(ModelMixin, ConfigMixin, PeftAdapterMixin, CacheMixin, AttentionMixin):
+class VideoTransformer(Float8Guard, ModelMixin, ConfigMixin, PeftAdapterMixin, CacheMixin, AttentionMixin):
     """The diffusion transformer (paper, "Unified image and video generative architecture"; spec section 1).
 
     Configuration keys and parameter names are those of diffusers' `HunyuanVideoTransformer3DModel`, and
@@ -131,6 +136,28 @@ class VideoTransformer(ModelMixin, ConfigMixin, PeftAdapterMixin, CacheMixin, At
             else:
                 video, text = block(video, text, signal, rope, side)
         return self._to_latents(self.proj_out(self.norm_out(video, signal)), latents)
+
+    @classmethod
+    def from_single_file(
+        cls,
+        path: Path | str,
+        config: Path | str | Mapping[str, Any] | None = None,
+        condition_type: Literal["latent_concat", "token_replace"] | None = None,
+        dtype: torch.dtype | None = None,
+        note: Note | None = None,
+    ) -> Self:
+        """Load one file in the official or diffusers' layout; see `foundation.weights.single_file`.
+
+        Args:
+            path: the weights.
+            config: configuration; None: a `config.json` beside the file, else what the shapes tell.
+            condition_type: `image_condition_type` of weights whose shapes do not tell it.
+            dtype: of the parameters; None: as the file has them.
+            note: told what was taken for granted.
+        """
+        return load_single_file(
+            cls, TRANSFORMER, path, config, dtype, note, image_condition_type=condition_type
+        )
 
     def initialise(self) -> None:
         """Start values for training from scratch: every block the identity, the velocity zero (AdaLN-Zero).

@@ -1,8 +1,10 @@
 """`CausalVideoVAE`: pixels to latents and back (paper section 4.1, figure 6)."""
 
 import json
+from collections.abc import Mapping
 from math import log2
-from typing import Any
+from pathlib import Path
+from typing import Any, Self
 
 import torch
 import torch.nn.functional as F
@@ -14,6 +16,8 @@ from torch import Tensor, nn
 
 from foundation.vae.layers import CausalConv3d, DownBlock, MidBlock, NormType, Size3, UpBlock, make_norm
 from foundation.vae.tiling import Tiling
+from foundation.weights.configuration import VAE
+from foundation.weights.single_file import Note, load_single_file
 from shared.errors import ConfigError, InputError
 
 DIFFUSERS_CLASS = "AutoencoderKLHunyuanVideo"
@@ -159,6 +163,24 @@ class CausalVideoVAE(ModelMixin, ConfigMixin):
         self.quant_conv = nn.Conv3d(2 * latent_channels, 2 * latent_channels, kernel_size=1)
         self.post_quant_conv = nn.Conv3d(latent_channels, latent_channels, kernel_size=1)
         self.tiling: Tiling | None = None
+
+    @classmethod
+    def from_single_file(
+        cls,
+        path: Path | str,
+        config: Path | str | Mapping[str, Any] | None = None,
+        dtype: torch.dtype | None = None,
+        note: Note | None = None,
+    ) -> Self:
+        """Load one file, such as the official `pytorch_model.pt`; see `foundation.weights.single_file`.
+
+        Args:
+            path: the weights.
+            config: configuration; None: a `config.json` beside the file, else what the shapes tell.
+            dtype: of the parameters; None: as the file has them.
+            note: told what was taken for granted.
+        """
+        return load_single_file(cls, VAE, path, config, dtype, note)
 
     def enable_tiling(self, tiling: Tiling | None = None) -> None:
         """Encode and decode in overlapping tiles, by default the released weights' 256 pixels and 64 frames."""

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from foundation.weights.record import open_record
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -12,22 +15,17 @@ if TYPE_CHECKING:
     from foundation.text import TextEncoder
     from foundation.vae.model import CausalVideoVAE
 
-BLOCK = 1 << 22
-
-
-def file_sha256(path: Path) -> str:
-    """Hex sha256 of a file."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
-
 
 def folder_sha256(folder: Path) -> dict[str, str]:
     """Relative path -> sha256 of every safetensors file of a model folder, sorted by path."""
     files = sorted(folder.rglob("*.safetensors"))
-    return {file.relative_to(folder).as_posix(): file_sha256(file) for file in files}
+    return files_sha256({file.relative_to(folder).as_posix(): file for file in files})
+
+
+def files_sha256(files: Mapping[str, Path]) -> dict[str, str]:
+    """Name -> sha256 of each file; those that have not changed since they were last hashed are not read."""
+    with open_record() as record:
+        return {name: record.sha256(file) for name, file in files.items()}
 
 
 def latents_sha256(vae: CausalVideoVAE) -> str:
@@ -37,8 +35,14 @@ def latents_sha256(vae: CausalVideoVAE) -> str:
 
 
 def text_sha256(text: TextEncoder) -> str:
-    """Identity of an embedding space: the weights of both text encoders."""
-    return _tensors_sha256({**text.mllm.model.state_dict(), **text.clip.model.state_dict(prefix="clip.")})
+    """Identity of an embedding space: what turns a prompt into states and a pooled vector.
+
+    The language model's layers above the states, its eyes and its output head may change.
+    """
+    decoder = text.mllm.decoder
+    parts = {"embed": decoder.embed_tokens, "layers": decoder.layers[: text.mllm.depth]}
+    states = {f"{name}.{k}": v for name, part in parts.items() for k, v in part.state_dict().items()}
+    return _tensors_sha256({**states, **text.clip.model.state_dict(prefix="clip.")})
 
 
 def _tensors_sha256(tensors: dict[str, Tensor], extra: str = "") -> str:

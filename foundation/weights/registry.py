@@ -1,25 +1,216 @@
-"""The names by which users know models, and the folders behind them."""
+"""The names by which users know models, and where their parts lie on this machine. Nothing here connects."""
 
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+from dataclasses import dataclass
 from pathlib import Path
 
-from shared.errors import WeightsError
+from foundation.weights.record import cache_folder
+from shared.config import near_miss, shorten
+from shared.errors import InputError, WeightsError
 
 STARTER = Path(__file__).resolve().parents[2] / "weights" / "starter"
 """The small trained weights in this repository."""
 
+BASE = "hunyuanvideo"
+"""What gives the rest of a model when a transformer alone is named."""
+
+PARTS = ("transformer", "vae", "text_encoder", "tokenizer", "text_encoder_2", "tokenizer_2")
+INDEX_FILE = "model_index.json"
+WEIGHT_SUFFIXES = (".safetensors", ".pt", ".pth", ".bin", ".ckpt")
+
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
+
+
+@dataclass(frozen=True)
+class Known:
+    """A model with a name of its own: where it is published, about how large it is, and what it does."""
+
+    repository: str
+    gigabytes: int
+    about: str
+
+
+KNOWN = {
+    "hunyuanvideo": Known("hunyuanvideo-community/HunyuanVideo", 42, "text to video, 13B"),
+    "hunyuanvideo-i2v": Known("hunyuanvideo-community/HunyuanVideo-I2V", 43, "picture to video, 13B"),
+}
+
+
+@dataclass(frozen=True)
+class ModelParts:
+    """Where each part of a model lies: a folder in the layout of diffusers or transformers, or one file.
+
+    `folder` holds what stands beside the parts: the scheduler's settings and the model's defaults.
+    """
+
+    folder: Path
+    transformer: Path
+    vae: Path
+    text_encoder: Path
+    tokenizer: Path
+    text_encoder_2: Path
+    tokenizer_2: Path
+
+    def weights(self) -> dict[str, Path]:
+        """Every weights file, by part and path within it, sorted."""
+        return {
+            f"{part}/{name}": file
+            for part in PARTS
+            for name, file in _weights_in(getattr(self, part)).items()
+        }
+
+
+def models_folder() -> Path:
+    """Where `kinora models get` puts models: `KINORA_MODELS`, or `models` in Kinora's cache folder."""
+    own = os.environ.get("KINORA_MODELS")
+    return Path(own).expanduser() if own else cache_folder() / "models"
+
+
+def place_of(name: str) -> Path:
+    """Where a registered name or hub id is put."""
+    return models_folder() / name
+
 
 def resolve(name: str) -> Path:
-    """The folder of a model: `starter`, or a local folder in diffusers' layout.
+    """The folder of a model in diffusers' layout.
+
+    Args:
+        name: `starter`, `hunyuanvideo`, `hunyuanvideo-i2v`, a local folder, or a hub id that was fetched.
 
     Raises:
-        WeightsError: if there is no such folder, or it is not a model; nothing is ever downloaded here.
+        WeightsError: it is not on this machine (the line says how to get it), or is no such folder.
     """
-    folder = STARTER if name == "starter" else Path(name).expanduser()
-    if not folder.is_dir():
+    folder = _place(name)
+    if not (folder / INDEX_FILE).is_file():
         raise WeightsError(
-            f"model {name!r} is not here: give 'starter' or a folder with transformer, vae, text_encoder, "
-            "tokenizer, text_encoder_2 and tokenizer_2 in it"
+            f"{folder} is not a model folder: it holds no {INDEX_FILE}; transformer, vae, text_encoder, "
+            "tokenizer, text_encoder_2 and tokenizer_2 belong in it"
         )
-    if not (folder / "model_index.json").is_file():
-        raise WeightsError(f"{folder} is not a model folder: it holds no model_index.json")
     return folder
+
+
+def find_parts(name: str, base: str | None = None) -> ModelParts:
+    """The parts of a model.
+
+    Args:
+        name: as for `resolve`; or a folder in the official layout; or a transformer alone, as one file or as
+            a folder with its `config.json`.
+        base: the model that gives the rest of a transformer alone; None: `hunyuanvideo`.
+
+    Raises:
+        WeightsError: a model or a part is not on this machine.
+        InputError: a base for a model that is whole.
+    """
+    place = _place(name)
+    if place.is_file() or (place / "config.json").is_file():
+        return dataclasses.replace(_find_rest(name, base or BASE), transformer=place)
+    if base is not None:
+        raise InputError(f"base is for a transformer alone; {shorten(name)} is a whole model")
+    official = _official_parts(place)
+    if official is not None and not (place / INDEX_FILE).is_file():
+        return official
+    folder = resolve(name)
+    for part in PARTS:
+        if not (folder / part).is_dir():
+            raise WeightsError(f"{folder / part} is missing: the model is not whole")
+    return ModelParts(folder, *(folder / part for part in PARTS))
+
+
+def weights_of(name: str) -> dict[str, Path]:
+    """Every weights file of a model, of one of its parts, or the file that is named itself.
+
+    Raises:
+        WeightsError: it is not on this machine.
+    """
+    place = _place(name)
+    if place.is_file() or (place / "config.json").is_file():
+        return _weights_in(place)
+    return find_parts(name).weights()
+
+
+def here() -> dict[str, Path]:
+    """Names of the models on this machine that have one, and their folders."""
+    found = {"starter": STARTER}
+    for name in KNOWN:
+        folder = _registered(name)
+        if folder is not None:
+            found[name] = folder
+    fetched = sorted(path.parent for path in models_folder().glob(f"*/*/{INDEX_FILE}"))
+    return found | {folder.relative_to(models_folder()).as_posix(): folder for folder in fetched}
+
+
+def _weights_in(place: Path) -> dict[str, Path]:
+    if place.is_file():
+        return {place.name: place}
+    files = sorted(file for file in place.rglob("*") if file.suffix in WEIGHT_SUFFIXES)
+    return {file.relative_to(place).as_posix(): file for file in files}
+
+
+def _find_rest(name: str, base: str) -> ModelParts:
+    try:
+        return find_parts(base)
+    except WeightsError as error:
+        raise WeightsError(f"{name} is a transformer alone, the rest comes from --base: {error}") from error
+
+
+def _place(name: str) -> Path:
+    """Where a name points to on this machine."""
+    if name == "starter":
+        return STARTER
+    path = Path(name).expanduser()
+    if name not in KNOWN and path.exists():
+        return path
+    found = _registered(name) if name in KNOWN or _HUB_ID.fullmatch(name) else None
+    if found is not None:
+        return found
+    if name in KNOWN:
+        known = KNOWN[name]
+        raise WeightsError(
+            f"{name} is not on this machine: `kinora models get {name}` fetches it (about {known.gigabytes} GB "
+            f"from {known.repository}), or put its folder at {place_of(name)}"
+        )
+    if path.suffix in WEIGHT_SUFFIXES:
+        raise WeightsError(f"{path} is missing: there is no such weights file")
+    fetch = f"; if it is a hub id, `kinora models get {name}` fetches it" if _HUB_ID.fullmatch(name) else ""
+    raise WeightsError(
+        f"model {shorten(name)} is not here{near_miss(name, ['starter', *KNOWN])}: give a name of "
+        f"`kinora models list`, a folder, or a transformer's file{fetch}"
+    )
+
+
+def _registered(name: str) -> Path | None:
+    """A fetched model: in Kinora's own folder, else where other programs of this user keep theirs."""
+    own = place_of(name)
+    if (own / INDEX_FILE).is_file():
+        return own
+    from huggingface_hub import try_to_load_from_cache  # 0.2 s that no other name has to wait for
+
+    repository = KNOWN[name].repository if name in KNOWN else name
+    cached = try_to_load_from_cache(repository, INDEX_FILE)
+    if not isinstance(cached, str):
+        return None
+    folder = Path(cached).parent
+    return folder if all((folder / part).is_dir() for part in PARTS) else None
+
+
+def _official_parts(folder: Path) -> ModelParts | None:
+    """The parts of a folder as the official code keeps them (spec section 3.1); None for any other folder."""
+    files = [
+        file
+        for file in sorted(folder.glob("*/transformers/*.pt")) + sorted(folder.glob("transformers/*.pt"))
+        if not file.stem.endswith(("_map", "_fp8"))
+    ]
+    if not files:
+        return None
+    if len(files) > 1:
+        raise WeightsError(f"{folder} holds several transformers: give one of them, such as {files[0]}")
+    room = files[0].parent.parent
+    for part in (room / "vae", folder / "text_encoder", folder / "text_encoder_2"):
+        if not part.is_dir():
+            raise WeightsError(f"{part} is missing: the model is not whole")
+    mllm, clip = folder / "text_encoder", folder / "text_encoder_2"
+    return ModelParts(folder, files[0], room / "vae", mllm, mllm, clip, clip)

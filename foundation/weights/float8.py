@@ -1,0 +1,125 @@
+"""Linear layers whose weight is stored in 8-bit floats with one scale per layer, as the official fp8 file has it.
+
+Storage only: the weight is multiplied out in the activations' dtype for every use (spec section 5).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from foundation.weights.reading import read_tensors
+from shared.errors import ConfigError, WeightsError
+
+FLOAT8 = (torch.float8_e4m3fn, torch.float8_e5m2)
+SCALE_DTYPE = torch.bfloat16
+"""Scales are rounded to it in the official code, whatever their file holds."""
+
+
+class Float8Linear(nn.Linear):
+    """A linear layer that holds `weight` (out, in) in float8 and a scalar `scale`, and computes with their product.
+
+    A cast of the module would round the weight without its scale, so it is refused; moving it is not.
+    """
+
+    scale: Tensor
+
+    def __init__(self, in_features: int, out_features: int, bias: bool = True, device: Any = None) -> None:
+        super().__init__(in_features, out_features, bias, device, SCALE_DTYPE)
+        stored = torch.empty(out_features, in_features, device=device, dtype=FLOAT8[0])
+        self.weight = nn.Parameter(stored, requires_grad=False)
+        self.register_buffer("scale", torch.ones((), device=device, dtype=SCALE_DTYPE))
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Map (..., in) to (..., out) in the dtype of `input`."""
+        dtype = input.dtype
+        bias = None if self.bias is None else self.bias.to(dtype)
+        return functional.linear(input, dequantise(self.weight, self.scale, dtype), bias)
+
+    def refuse_cast(self, change: Callable[[Tensor], Tensor]) -> None:
+        """Refuse what `Module._apply` is about to do if it would change the weight's dtype.
+
+        Raises:
+            ConfigError: it would.
+        """
+        dtype = change(torch.empty(0, dtype=self.weight.dtype)).dtype
+        if dtype != self.weight.dtype:
+            raise ConfigError(
+                f"8-bit weights cannot be cast to {str(dtype).removeprefix('torch.')}, their scales would be lost: "
+                "`kinora models convert` writes them as bfloat16"
+            )
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Float8Linear:
+        self.refuse_cast(fn)
+        return super()._apply(fn, recurse)
+
+
+class Float8Guard(nn.Module):
+    """A model that may hold `Float8Linear`s: a cast is refused before any layer has changed, and so is saving."""
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Float8Guard:
+        for layer in self.modules():
+            if isinstance(layer, Float8Linear):
+                layer.refuse_cast(fn)
+        return super()._apply(fn, recurse)
+
+    def save_pretrained(self, *args: Any, **options: Any) -> None:
+        """Save, unless weights are 8-bit: no library reads their scales.
+
+        Raises:
+            ConfigError: they are.
+        """
+        if any(isinstance(layer, Float8Linear) for layer in self.modules()):
+            raise ConfigError("8-bit weights are not saved: `kinora models convert` writes them as bfloat16")
+        super().save_pretrained(*args, **options)  # ty: ignore[missing-attribute]
+
+
+def use_float8(model: nn.Module, scales: Mapping[str, Tensor]) -> None:
+    """Put a `Float8Linear` on the meta device in the place of every layer that has a scale."""
+    for name in scales:
+        parent, _, child = name.rpartition(".")
+        layer = model.get_submodule(name)
+        if not isinstance(layer, nn.Linear):
+            raise WeightsError(f"a scale is given for {name}, which is no linear layer")
+        with torch.device("meta"):
+            stored = Float8Linear(layer.in_features, layer.out_features, layer.bias is not None)
+        setattr(model.get_submodule(parent), child, stored)
+
+
+def read_scales(path: Path, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Scales of a file's float8 layers by the layer's name; none when nothing in it is float8.
+
+    Args:
+        path: the weights; scales lie beside, in `NAME_map.pt` (official) or `NAME_map.safetensors`.
+        tensors: of that file.
+
+    Raises:
+        WeightsError: the scales are missing, or do not belong to these layers.
+    """
+    stored = {key.removesuffix(".weight") for key, tensor in tensors.items() if tensor.dtype in FLOAT8}
+    if not stored:
+        return {}
+    homes = [path.with_name(f"{path.stem}_map{suffix}") for suffix in (".pt", ".safetensors")]
+    home = next((file for file in homes if file.is_file()), None)
+    if home is None:
+        raise WeightsError(
+            f"{path} holds 8-bit weights, and the scales beside it are missing: {homes[0].name}"
+        )
+    scales = {layer: scale.detach().to(SCALE_DTYPE) for layer, scale in read_tensors(home).items()}
+    for layer in sorted(stored ^ scales.keys()):
+        lacks = "a scale" if layer in stored else "an 8-bit weight"
+        raise WeightsError(f"{home} does not belong to {path}: {layer} lacks {lacks}")
+    for layer, scale in scales.items():
+        if scale.numel() != 1 or not torch.isfinite(scale).all():
+            raise WeightsError(f"{home}: the scale of {layer} must be one finite number")
+    return {layer: scale.reshape(()) for layer, scale in scales.items()}
+
+
+def dequantise(weight: Tensor, scale: Tensor, dtype: torch.dtype = SCALE_DTYPE) -> Tensor:
+    """The weight that a stored one stands for."""
+    return weight.to(dtype) * scale.to(dtype)

@@ -1,0 +1,103 @@
+"""Tensors of a weights file, mapped from the disk: nothing is read before it is used, nothing is executed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from torch import Tensor
+
+from foundation.weights.registry import WEIGHT_SUFFIXES
+from shared.errors import WeightsError
+
+WRAPPERS = ("module", "ema", "state_dict")
+"""Outer keys of a pickled checkpoint, in the order in which they are preferred."""
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """All tensors of a file, or of a folder's safetensors files, by key.
+
+    Pickles are opened by torch's restricted unpickler, which builds tensors and plain containers only.
+
+    Raises:
+        WeightsError: the file is missing, empty, cut, damaged, or holds anything but tensors.
+    """
+    if path.is_dir():
+        return _read_folder(path)
+    if not path.is_file():
+        raise WeightsError(f"{path} is missing: a weights file ({', '.join(WEIGHT_SUFFIXES[:2])}) is needed")
+    if not path.stat().st_size:
+        raise WeightsError(f"{path} is empty: fetch or copy it again")
+    if path.suffix not in WEIGHT_SUFFIXES:
+        raise WeightsError(f"{path} is no weights file: {', '.join(WEIGHT_SUFFIXES)} are read")
+    return _read_safetensors(path) if path.suffix == ".safetensors" else _read_pickle(path)
+
+
+def _read_folder(folder: Path) -> dict[str, Tensor]:
+    """Every safetensors file of a folder, which must be those that its index names."""
+    files = sorted(folder.glob("*.safetensors"))
+    for index in folder.glob("*.safetensors.index.json"):
+        try:
+            files = sorted({folder / name for name in json.loads(index.read_text())["weight_map"].values()})
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise WeightsError(f"{index} is damaged: {error}") from error
+        if any(file.parent != folder for file in files):
+            raise WeightsError(f"{index} names files outside of its folder")
+    if not files:
+        raise WeightsError(f"{folder} holds no safetensors file")
+    return {key: tensor for file in files for key, tensor in read_tensors(file).items()}
+
+
+def _read_safetensors(path: Path) -> dict[str, Tensor]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (no mapping)
+    except Exception as error:  # the library names no common class for what a stranger's header can cause
+        raise WeightsError(f"{path} is damaged or cut: {_first_line(error)}; fetch it again") from error
+
+
+def _read_pickle(path: Path) -> dict[str, Tensor]:
+    try:
+        loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except Exception as error:  # a damaged pickle can raise anything; nothing of it is kept
+        raise WeightsError(f"{path} {_pickle_fault(error)}") from error
+    tensors = _unwrap(loaded)
+    if not isinstance(tensors, Mapping) or not tensors:
+        raise WeightsError(f"{path} holds no weights: a mapping of names to tensors is expected")
+    for key, tensor in tensors.items():
+        if not isinstance(key, str) or not isinstance(tensor, Tensor):
+            raise WeightsError(
+                f"{path} holds a {type(tensor).__name__} at {str(key)[:60]!r}: only tensors are expected"
+            )
+        if tensor.layout != torch.strided or tensor.is_meta or tensor.is_quantized:
+            raise WeightsError(f"{path}: {key} is no plain tensor")
+    return dict(tensors)
+
+
+def _unwrap(loaded: Any) -> Any:
+    """The mapping inside of the wrappers, as deep as they go."""
+    while isinstance(loaded, Mapping):
+        inner = next((loaded[name] for name in WRAPPERS if isinstance(loaded.get(name), Mapping)), None)
+        if inner is None:
+            return loaded
+        loaded = inner
+    return loaded
+
+
+def _pickle_fault(error: Exception) -> str:
+    text = str(error)
+    if "Weights only load failed" in text or "Unsupported" in text:
+        return (
+            "holds more than weights (code or foreign objects), and is not opened: use its safetensors file"
+        )
+    if "mmap can only be used" in text:
+        return "is of a format before PyTorch 1.6: save it again with torch.save, or use its safetensors file"
+    return f"is damaged or cut: {_first_line(error)}; fetch it again"
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).split("\n")[0][:200]
