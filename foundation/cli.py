@@ -47,7 +47,7 @@ def make(request: TextToVideoRequest) -> list[Path]:
 
     from foundation.pipeline import TextToVideoPipeline
 
-    pipe = TextToVideoPipeline.from_pretrained(request.model, device=request.device, dtype=request.dtype)
+    pipe = TextToVideoPipeline.from_pretrained(request.model, **request.runtime())
     resolved, notes = resolve(request, pipe.defaults)
     for line in notes:
         note(line)

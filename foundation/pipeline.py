@@ -14,6 +14,11 @@ from foundation.flow.guidance import classifier_free, conditional
 from foundation.flow.sampler import OnStep, Velocity, sample
 from foundation.flow.schedule import auto_shift, flow_sigmas
 from foundation.request import ModelDefaults
+from foundation.runtime.device import choose_device, choose_dtype, describe
+from foundation.runtime.memory import saying_what_frees_memory
+from foundation.runtime.prepare import prepare
+from foundation.runtime.quantise import quanto_config
+from foundation.runtime.settings import RuntimeSettings, check_offload
 from foundation.text.encoder import CLIPPooledEncoder, MLLMEncoder, Note, TextEncoder
 from foundation.text.loading import load_clip, load_mllm, load_tokenizer
 from foundation.text.templates import TemplateKind
@@ -31,8 +36,6 @@ from shared.media import Clip
 HUNYUANVIDEO = ModelDefaults(
     fps=24.0, size=Size(1280, 720), frames=129, steps=50, shift=7.0, cfg=1.0, guidance=6.0
 )
-
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 class TextToVideoPipeline(DiffusionPipeline):
@@ -64,38 +67,37 @@ class TextToVideoPipeline(DiffusionPipeline):
         self.weights_sha256: dict[str, str] = {}
 
     @classmethod
-    def from_pretrained(
-        cls,
-        model: str = "starter",
-        device: Literal["auto", "cpu", "cuda", "mps"] = "auto",
-        dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto",
-    ) -> Self:
+    def from_pretrained(cls, model: str = "starter", **runtime: Any) -> Self:
         """Load a model by its registered name or folder.
 
         Args:
             model: see `foundation.weights.registry.resolve`.
-            device: `auto` takes a GPU when there is one.
-            dtype: of the transformer and text encoders; `auto` is bfloat16 on a GPU and float32 elsewhere.
-                The VAE runs in float32 but on a GPU, where it takes the same dtype.
+            runtime: device, dtype, offload and the rest of `foundation.runtime.settings.RuntimeSettings`. The
+                VAE runs in float32 but on a GPU, where it takes the same dtype as the others.
 
         Raises:
             WeightsError: if a part is missing, damaged or of another architecture.
+            InputError: a device, kernel or package that is not here.
         """
+        settings = RuntimeSettings(**runtime)
         folder = resolve(model)
-        place = _choose_device(device)
-        precision = DTYPES.get(dtype) or (torch.bfloat16 if place == "cuda" else torch.float32)
+        device = choose_device(settings.device)
+        check_offload(settings.offload, device.type)
+        dtype = choose_dtype(settings.dtype, device)
         pipe = cls(
-            transformer=load_model(VideoTransformer, folder / "transformer", precision),
-            vae=load_model(CausalVideoVAE, folder / "vae", precision if place == "cuda" else torch.float32),
-            text_encoder=load_mllm(folder / "text_encoder", precision),
+            transformer=load_model(
+                VideoTransformer, folder / "transformer", dtype, quanto_config(settings.quantise)
+            ),
+            vae=load_model(CausalVideoVAE, folder / "vae", dtype if device.type == "cuda" else torch.float32),
+            text_encoder=load_mllm(folder / "text_encoder", dtype),
             tokenizer=load_tokenizer(folder / "tokenizer"),
-            text_encoder_2=load_clip(folder / "text_encoder_2", precision),
+            text_encoder_2=load_clip(folder / "text_encoder_2", dtype),
             tokenizer_2=load_tokenizer(folder / "tokenizer_2"),
             scheduler=FlowMatchEulerDiscreteScheduler.from_pretrained(folder / "scheduler"),
-        ).to(place)
-        pipe.vae.to(memory_format=torch.channels_last_3d)
+        )
         pipe.defaults = _defaults(folder, pipe)
         pipe.weights_sha256 = folder_sha256(folder)
+        prepare(pipe, settings, device, dtype)
         return pipe
 
     def save_pretrained(self, save_directory: str | Path, **options: Any) -> None:
@@ -148,6 +150,7 @@ class TextToVideoPipeline(DiffusionPipeline):
         Raises:
             InputError: a prompt without text, a size or number of frames that does not fit.
             ConfigError: guidance for a model without it, or latents that stop being finite.
+            ResourceError: memory runs out.
         """
         if not prompt.strip():
             raise InputError("the prompt is empty: say what the clip shows")
@@ -161,10 +164,11 @@ class TextToVideoPipeline(DiffusionPipeline):
         )
         shift = defaults.shift if shift is None else shift
         sigmas = flow_sigmas(steps, auto_shift(steps) if shift == "auto" else shift)
-        latents = sample(velocity, noise, sigmas, on_step)
-        media = self.to_media(latents)
+        with saying_what_frees_memory():
+            media = self.to_media(sample(velocity, noise, sigmas, on_step))
         self.maybe_free_model_hooks()
-        return Clip(media, defaults.fps, {"weights_sha256": self.weights_sha256})
+        runtime = describe(self._execution_device, self.transformer.x_embedder.proj.weight.dtype)
+        return Clip(media, defaults.fps, {"weights_sha256": self.weights_sha256, "runtime": runtime})
 
     def _velocity(
         self,
@@ -202,16 +206,6 @@ class TextToVideoPipeline(DiffusionPipeline):
         pixels = self.vae.to_frames(latents.to(self.vae.dtype))[0]  # (3, F, H, W)
         levels = ((pixels.float() + 1) * 127.5).round().to(torch.uint8)
         return levels.permute(1, 2, 3, 0).contiguous().cpu().numpy()
-
-
-def _choose_device(device: str) -> str:
-    if device == "auto":
-        return "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    if device == "cuda" and not torch.cuda.is_available():
-        raise InputError("device 'cuda' is not here: torch sees no GPU; use 'auto' or 'cpu'")
-    if device == "mps" and not torch.backends.mps.is_available():
-        raise InputError("device 'mps' is not here: use 'auto' or 'cpu'")
-    return device
 
 
 def _defaults(folder: Path, pipe: TextToVideoPipeline) -> ModelDefaults:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from shared.config import Size, check, setting, shorten
+from foundation.runtime.settings import RuntimeSettings
+from shared.config import Size, setting, shorten
 from shared.errors import InputError
 
 PROMPT_LIMIT = 4000
@@ -40,7 +41,7 @@ class ModelDefaults:
 
 
 @dataclass(frozen=True)
-class TextToVideoRequest:
+class TextToVideoRequest(RuntimeSettings):
     """One run of `kinora t2v`: a sentence becomes a clip.
 
     Fields left at None are decided by the model folder (see `resolve`), the rest is checked on construction.
@@ -90,8 +91,6 @@ class TextToVideoRequest:
         None, "flow shift; auto is the paper's rule", minimum=0.01, maximum=100, unset="the model folder's"
     )
     model: str = setting("starter", "starter, or a model folder in the layout of diffusers")
-    device: Literal["auto", "cpu", "cuda", "mps"] = setting("auto", "where to run")
-    dtype: Literal["auto", "float32", "bfloat16", "float16"] = setting("auto", "precision of the weights")
     out: Path | None = setting(
         None, "a file (.mp4 .mkv .gif .png) or a folder; files in a folder are named and never replaced",
         unset="outputs/", local=True,
@@ -102,7 +101,7 @@ class TextToVideoRequest:
     contact_sheet: bool = setting(False, "also write a PNG with frames of the clip side by side")
 
     def __post_init__(self) -> None:
-        check(self)
+        super().__post_init__()
         if (self.prompt is None) == (self.prompts is None):
             raise InputError(
                 "give either prompt or prompts" + (", not both" if self.prompt is not None else "")

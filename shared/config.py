@@ -11,6 +11,7 @@ import argparse
 import contextlib
 import dataclasses
 import difflib
+import inspect
 import math
 import operator
 import re
@@ -70,8 +71,10 @@ def setting(default: Any, help: str, **about: Any) -> Any:
 
 
 def settings(cls: type[Schema]) -> dict[str, tuple[dataclasses.Field, Setting]]:
-    """The fields of a request by name, with their settings, in the order of declaration."""
-    return {field.name: (field, field.metadata["setting"]) for field in dataclasses.fields(cls)}
+    """The fields of a request by name, with their settings: its own as declared, then the inherited ones."""
+    own = inspect.get_annotations(cls)
+    fields = sorted(dataclasses.fields(cls), key=lambda field: field.name not in own)
+    return {field.name: (field, field.metadata["setting"]) for field in fields}
 
 
 # -- values ------------------------------------------------------------------------------------------------
@@ -331,6 +334,8 @@ def _default(field: dataclasses.Field, about: Setting) -> str:
         parts.append(_bounds(about))
     if field.default is None:
         parts += [f"default: {about.unset}"] if about.unset else []
-    elif not isinstance(field.default, bool):
+    elif isinstance(field.default, bool):
+        parts += ["default: on"] if field.default else []
+    else:
         parts.append(f"default: {field.default!s}" if field.default != "" else "default: none")
     return f" [{'; '.join(parts)}]" if parts else ""

@@ -1,7 +1,7 @@
 """Models from folders: safetensors only, every key in its place."""
 
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from diffusers.models.modeling_utils import ModelMixin
@@ -11,8 +11,16 @@ from shared.errors import WeightsError
 Model = TypeVar("Model", bound=ModelMixin)
 
 
-def load_model(architecture: type[Model], folder: Path, dtype: torch.dtype) -> Model:
+def load_model(
+    architecture: type[Model], folder: Path, dtype: torch.dtype, quantisation: Any = None
+) -> Model:
     """A frozen model in evaluation mode.
+
+    Args:
+        architecture: the class.
+        folder: its `config.json` and safetensors files.
+        dtype: of its parameters.
+        quantisation: a configuration of diffusers' that stores its linear layers in fewer bits, or None.
 
     Raises:
         WeightsError: if files are missing or damaged, or keys or shapes do not fit the architecture.
@@ -23,7 +31,12 @@ def load_model(architecture: type[Model], folder: Path, dtype: torch.dtype) -> M
         )
     try:
         model, info = architecture.from_pretrained(
-            folder, torch_dtype=dtype, use_safetensors=True, local_files_only=True, output_loading_info=True
+            folder,
+            torch_dtype=dtype,
+            quantization_config=quantisation,
+            use_safetensors=True,
+            local_files_only=True,
+            output_loading_info=True,
         )
     except (OSError, ValueError, RuntimeError) as error:
         reason = str(error).strip().split("\n")[0]

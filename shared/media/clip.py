@@ -25,8 +25,8 @@ class Clip:
     Attributes:
         frames: (F, H, W, 3) uint8, RGB.
         fps: Frames per second.
-        metadata: What the receipt says about the run: `command`, `request`, `seed`, `weights_sha256`, and
-            anything else that JSON can hold.
+        metadata: What the receipt says about the run: `command`, `request`, `runtime`, `seed`,
+            `weights_sha256`, and anything else that JSON can hold.
 
     Raises:
         InputError: Frames of another shape or type, no frame, or a rate that is not above 0.

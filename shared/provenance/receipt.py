@@ -24,7 +24,7 @@ LARGEST = 1 << 20
 """Bytes of JSON that are read at most."""
 
 _PACKAGES = ("kinora", "torch", "diffusers", "transformers", "numpy", "av")
-_OWN = ("command", "request", "seed", "weights_sha256")
+_OWN = ("command", "request", "runtime", "seed", "weights_sha256")
 
 
 def versions() -> dict[str, str]:
@@ -42,7 +42,7 @@ def build(clip: Clip, streams: Mapping[str, str]) -> dict[str, Any]:
     """The receipt of a clip about to be written, with zeros for the file's hash.
 
     Args:
-        clip: Its metadata says command, request, seed and weights; whatever else it says goes to `details`.
+        clip: Its metadata says command, request, runtime, seed and weights; whatever else it says goes to `details`.
         streams: The sha256 of each encoded stream: `video`, `audio`.
 
     Raises:
@@ -130,10 +130,20 @@ def _is_picture(value: Any) -> bool:
     )
 
 
+def _is_runtime(value: Any) -> bool:
+    return (
+        isinstance(value, dict)
+        and value.keys() == {"device", "dtype", "threads", "processor"}
+        and all(_is_text(value[key]) for key in ("device", "dtype", "processor"))
+        and _is_natural(value["threads"])
+    )
+
+
 _SCHEMA: dict[str, tuple[bool, Callable[[Any], bool], str]] = {
     "receipt": (True, lambda value: value == VERSION and _is_natural(value), f"the number {VERSION}"),
     "command": (False, _is_text, "text"),
     "request": (False, lambda value: isinstance(value, dict), "a mapping"),
+    "runtime": (False, _is_runtime, "device, dtype, threads and processor"),
     "seed": (False, _is_natural, "a number from 0 to 2^63 - 1"),
     "weights_sha256": (False, _maps_to(_is_hash), "a mapping from names to sha256"),
     "versions": (True, _maps_to(_is_text), "a mapping from names to text"),

@@ -23,9 +23,9 @@ class FakePipeline:
     calls: ClassVar[list] = []
 
     @classmethod
-    def from_pretrained(cls, model, device, dtype):
+    def from_pretrained(cls, model, **runtime):
         cls.calls.clear()
-        cls.loaded = (model, device, dtype)
+        cls.loaded = (model, runtime)
         return cls()
 
     def __call__(self, prompt, *, seed, size, frames, steps, on_step, note, **settings):
@@ -64,7 +64,8 @@ def test_a_sentence_becomes_a_clip_with_its_receipt(tmp_path, capsys):
     assert receipt["request"] == {
         "prompt": "a red circle", "negative_prompt": "", "steps": 3, "seed": 7, "size": "32x16", "frames": 5,
         "count": 1, "cfg": 4.0, "shift": 3.0, "model": "starter", "device": "auto", "dtype": "auto",
-        "contact_sheet": False,
+        "contact_sheet": False, "offload": "none", "quantise": "none", "attention": "auto", "tiling": True,
+        "compile": False,
     }  # fmt: skip
     assert verify(path).holds
 
@@ -73,9 +74,14 @@ def test_all_settings_reach_the_pipeline(tmp_path):
     t2v(
         "--prompt", "a", "--negative-prompt", "b", "--steps", 2, "--seed", 1, "--size", "48x64",
         "--seconds", 1, "--cfg", 2, "--guidance", 6, "--shift", "auto", "--model", "elsewhere",
-        "--device", "cpu", "--dtype", "float32", "--out", tmp_path,
+        "--device", "cuda", "--dtype", "float32", "--offload", "group", "--quantise", "float8",
+        "--attention", "flash", "--no-tiling", "--compile", "--out", tmp_path,
     )  # fmt: skip
-    assert FakePipeline.loaded == ("elsewhere", "cpu", "float32")
+    runtime = {"device": "cuda", "dtype": "float32", "offload": "group", "quantise": "float8"}
+    assert FakePipeline.loaded == (
+        "elsewhere",
+        {**runtime, "attention": "flash", "tiling": False, "compile": True},
+    )
     asked = {"prompt": "a", "negative_prompt": "b", "steps": 2, "seed": 1, "size": Size(48, 64), "frames": 9}
     assert FakePipeline.calls == [{**asked, "cfg": 2.0, "guidance": 6.0, "shift": "auto"}]
 

@@ -1,0 +1,86 @@
+"""Who waits where: weights that come to the GPU when they are needed, or are stored in fewer bits."""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from diffusers import DiffusionPipeline
+from diffusers.hooks import apply_group_offloading
+from diffusers.models.modeling_utils import ModelMixin
+from torch import nn
+
+from shared.errors import ResourceError
+
+STORAGE = torch.float8_e4m3fn
+
+
+def store_in_float8(model: ModelMixin, compute: torch.dtype) -> None:
+    """Layerwise casting: each layer's weights are float8 but while it runs; embeddings and norms stay.
+
+    Args:
+        model: a diffusers model that says which layers to leave out.
+        compute: the precision in which the layers run.
+    """
+    model.enable_layerwise_casting(storage_dtype=STORAGE, compute_dtype=compute)
+
+
+def place(pipe: DiffusionPipeline, offload: str, device: torch.device) -> None:
+    """Put a pipeline's models where they wait.
+
+    `none` keeps all of them on the device. `model` brings each whole model there when its turn comes and takes
+    the one before away: encode, free, denoise, free, decode. `group` keeps one of the transformer's blocks and
+    one layer of the language model there at a time; the small models stay.
+    """
+    if offload == "model":
+        pipe.enable_model_cpu_offload(device=device)
+    elif offload == "group":
+        for name in ("text_encoder", "transformer"):
+            offload_in_groups(getattr(pipe, name), device)
+        for name, part in pipe.components.items():
+            if isinstance(part, nn.Module) and name not in ("text_encoder", "transformer"):
+                part.to(device)
+    else:
+        pipe.to(device)
+
+
+def offload_in_groups(model: nn.Module, device: torch.device, disk: Path | None = None) -> None:
+    """Let the groups of a model come to the device one after the other.
+
+    A diffusers model is taken block by block, the next one copied while one computes; a language model, whose
+    blocks lie deeper, layer by layer.
+
+    Args:
+        model: on the CPU.
+        device: where it runs.
+        disk: a folder in which the weights wait instead of in main memory.
+    """
+    in_blocks = isinstance(model, ModelMixin)
+    apply_group_offloading(
+        model,
+        onload_device=device,
+        offload_type="block_level" if in_blocks else "leaf_level",
+        num_blocks_per_group=1 if in_blocks else None,
+        use_stream=in_blocks and device.type == "cuda",
+        offload_to_disk_path=None if disk is None else str(disk),
+    )
+
+
+@contextmanager
+def saying_what_frees_memory() -> Generator[None]:
+    """Turn the end of memory, the GPU's or the machine's, into one line that names the remedies.
+
+    Raises:
+        ResourceError: Memory ran out inside the block.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if isinstance(error, torch.OutOfMemoryError):
+            raise ResourceError(
+                "the GPU's memory ran out: try offload model or group, quantise float8, fewer frames or a "
+                "smaller size"
+            ) from error
+        if "can't allocate memory" in str(error):
+            raise ResourceError("memory ran out: try fewer frames or a smaller size") from error
+        raise

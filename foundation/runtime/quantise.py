@@ -1,0 +1,37 @@
+"""Weights in fewer bits, where diffusers has it."""
+
+from importlib.util import find_spec
+from typing import Any
+
+from shared.errors import InputError
+
+KEPT = ["x_embedder", "context_embedder", "time_text_embed", "norm_out"]
+"""Parts of the transformer that stay as they are: small, and everything depends on them."""
+
+
+def require(package: str, module: str, what: str) -> None:
+    """Refuse what needs a package that is not installed.
+
+    Raises:
+        InputError: It is not; the line says how to install it.
+    """
+    top = module.split(".")[0]
+    if find_spec(top) is None or find_spec(module) is None:
+        raise InputError(f"{what} needs the package {package}: pip install {package}")
+
+
+def quanto_config(quantise: str) -> Any:
+    """What diffusers' `from_pretrained` takes as `quantization_config`; None where nothing is quantised.
+
+    Args:
+        quantise: `int8` or `int4`, through quanto; anything else is not done while loading.
+
+    Raises:
+        InputError: quanto is not installed.
+    """
+    if quantise not in ("int8", "int4"):
+        return None
+    require("optimum-quanto", "optimum.quanto", f"quantise {quantise!r}")
+    from diffusers import QuantoConfig
+
+    return QuantoConfig(weights_dtype=quantise, modules_to_not_convert=KEPT)

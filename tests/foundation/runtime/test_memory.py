@@ -1,0 +1,98 @@
+"""Weights that wait elsewhere or in fewer bits: the same clip with less memory."""
+
+import numpy as np
+import pytest
+import torch
+from accelerate.hooks import CpuOffload
+
+from foundation import TextToVideoPipeline
+from foundation.runtime.memory import offload_in_groups, place, saying_what_frees_memory
+from shared.errors import ResourceError
+
+PROMPT = "a red circle moves right on a gray background"
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def pipe(model_folder):
+    return TextToVideoPipeline.from_pretrained(str(model_folder), device="cpu")
+
+
+def spoilt(tensor, **_):
+    return torch.full_like(tensor, float("nan") if tensor.is_floating_point() else 0)
+
+
+def psnr(one, other):
+    return 10 * np.log10(255**2 / max(np.mean((one.astype(float) - other) ** 2), 1e-9))
+
+
+@pytest.mark.parametrize("part", ["transformer", "text_encoder"])
+def test_every_layer_that_waits_elsewhere_is_fetched_before_it_runs(pipe, part, tmp_path, monkeypatch):
+    expected = pipe(PROMPT).frames
+    model = getattr(pipe, part)
+    with monkeypatch.context() as patched:  # what waits is not a number, where it would be anything
+        patched.setattr(torch, "empty_like", spoilt)
+        offload_in_groups(model, CPU, tmp_path)
+        assert all(parameter.isnan().all() for parameter in model.parameters())
+        assert np.array_equal(pipe(PROMPT).frames, expected)
+
+
+def test_groups_give_the_same_clip(pipe):
+    expected = pipe(PROMPT).frames
+    place(pipe, "group", CPU)
+    assert np.array_equal(pipe(PROMPT).frames, expected)
+    assert np.array_equal(pipe(PROMPT).frames, expected)
+
+
+def test_whole_models_take_turns_and_send_the_one_before_away(pipe, monkeypatch):
+    expected = pipe(PROMPT, cfg=1.0).frames
+    place(pipe, "model", CPU)
+    names = {id(part): name for name, part in pipe.components.items()}
+    fetched, fetch = [], CpuOffload.pre_forward
+
+    def recorded(hook, module, *args, **kwargs):
+        before = hook.prev_module_hook
+        fetched.append((names[id(module)], before and names[id(before.model)]))
+        return fetch(hook, module, *args, **kwargs)
+
+    monkeypatch.setattr(CpuOffload, "pre_forward", recorded)
+    assert np.array_equal(pipe(PROMPT, cfg=1.0, steps=2).frames, expected)
+    assert fetched == [
+        ("text_encoder", None),
+        ("text_encoder_2", "text_encoder"),
+        ("transformer", "text_encoder_2"),
+        ("transformer", "text_encoder_2"),
+        ("vae", "transformer"),
+    ]
+
+
+def test_float8_storage_computes_in_the_chosen_precision(model_folder):
+    pipes = [
+        TextToVideoPipeline.from_pretrained(str(model_folder), device="cpu", quantise=bits)
+        for bits in ("none", "float8")
+    ]
+    stored = pipes[1].transformer.transformer_blocks[0].attn.to_q.weight
+    assert stored.dtype == torch.float8_e4m3fn
+    assert pipes[1].transformer.x_embedder.proj.weight.dtype == torch.float32
+    plain, cast = (pipe(PROMPT).frames for pipe in pipes)
+    assert psnr(plain, cast) > 25
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory"), "GPU's memory ran out: try offload model or group"),
+        (
+            RuntimeError("DefaultCPUAllocator: can't allocate memory: 9 bytes"),
+            "fewer frames or a smaller size",
+        ),
+    ],
+)
+def test_the_end_of_memory_is_said_with_what_frees_some(error, words):
+    with pytest.raises(ResourceError, match=words), saying_what_frees_memory():
+        raise error
+
+
+def test_other_faults_stay_what_they_are():
+    with pytest.raises(RuntimeError, match="shapes"), saying_what_frees_memory():
+        raise RuntimeError("shapes do not match")
