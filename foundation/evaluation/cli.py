@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +23,15 @@ USAGE = "usage: kinora evaluate NAME [flags]"
 
 
 @dataclass(frozen=True)
+class Measure:
+    """An evaluation: its settings, what carries it out, and its line of help."""
+
+    request: type[VAERequest]
+    run: Callable[..., Scores]
+    help: str
+
+
+@dataclass(frozen=True)
 class VAERequest:
     """Settings of `kinora evaluate vae`."""
 
@@ -33,6 +42,13 @@ class VAERequest:
 
     def __post_init__(self) -> None:
         check(self)
+
+
+@dataclass(frozen=True)
+class TextRequest(VAERequest):
+    """Settings of `kinora evaluate text`."""
+
+    count: int = setting(400, "held-out cases of each kind", minimum=64, maximum=100_000)
 
 
 @dataclass(frozen=True)
@@ -50,26 +66,29 @@ class TextToVideoEvaluation(VAERequest):
     sheet: Path | None = setting(None, "a PNG with clips of the first prompts", unset="none", local=True)
 
 
-def main(argv: Sequence[str]) -> None:
+def main(argv: Sequence[str], measures: Mapping[str, Measure] | None = None) -> None:
     """Measure what is named first.
+
+    Args:
+        argv: the command line.
+        measures: to choose from; the apps bring more than the foundation's own, which are the default.
 
     Raises:
         InputError: an unknown name or flag.
         CheckFailed: a share below `--fail-under`.
     """
+    measures = MEASURES if measures is None else measures
     if not argv or argv[0] in ("-h", "--help"):
-        result(
-            f"{USAGE}\n\n  vae   what the judges lose on reconstructions\n  t2v   prompts that training never saw"
-        )
+        result("\n".join([USAGE, "", *(f"  {name:<9}{one.help}" for name, one in measures.items())]))
         return
     name, *flags = argv
-    if name not in MEASURES:
+    if name not in measures:
         raise InputError(
-            f"unknown evaluation {shorten(name)}{near_miss(name, MEASURES)}: {one_of(MEASURES)} expected"
+            f"unknown evaluation {shorten(name)}{near_miss(name, measures)}: {one_of(measures)} expected"
         )
-    request_type, measure = MEASURES[name]
-    request = from_argv(request_type, flags, f"kinora evaluate {name}", "Judge a model on the toybox.")
-    scores = measure(request)
+    measure = measures[name]
+    request = from_argv(measure.request, flags, f"kinora evaluate {name}", "Judge a model on the toybox.")
+    scores = measure.run(request)
     result(scores.table())
     if request.save:
         from foundation.evaluation.page import write_page
@@ -95,6 +114,13 @@ def _vae(request: VAERequest) -> Scores:
     scores = evaluate_vae(vae, request.count)
     scores.figures |= evaluate_tiling(vae, max(1, request.count // 10))
     return scores
+
+
+def _text(request: TextRequest) -> Scores:
+    from foundation.evaluation.text import evaluate_text
+    from foundation.weights.registry import resolve
+
+    return evaluate_text(resolve(request.model), request.count)
 
 
 def _t2v(request: TextToVideoEvaluation) -> Scores:
@@ -123,9 +149,10 @@ def _t2v(request: TextToVideoEvaluation) -> Scores:
     return scores
 
 
-MEASURES: dict[str, tuple[type[VAERequest], Callable]] = {
-    "vae": (VAERequest, _vae),
-    "t2v": (TextToVideoEvaluation, _t2v),
+MEASURES = {
+    "vae": Measure(VAERequest, _vae, "what the judges lose on reconstructions"),
+    "text": Measure(TextRequest, _text, "what the text encoders know of prompts and pictures"),
+    "t2v": Measure(TextToVideoEvaluation, _t2v, "prompts that training never saw"),
 }
 
 

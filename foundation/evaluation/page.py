@@ -40,9 +40,10 @@ def write_page(folder: Path) -> Path:
 
 
 def _run_in_words(run: dict[str, Any]) -> str:
-    """One run's recipe, seed, steps and data on a line."""
-    training = run["training"]
-    return (
-        f"recipe `{run['recipe']}`, seed {training['seed']}, {training['steps']} steps of {training['batch_size']} "
-        f"samples, data {json.dumps(run['data'])}"
-    )
+    """One run's recipe, stages and data on a line."""
+    stages = [
+        f"{name} with seed {stage['seed']}, {stage['steps']} steps of {stage['batch_size']} samples"
+        for name, stage in run.items()
+        if isinstance(stage, dict) and "steps" in stage and "seed" in stage
+    ]
+    return f"recipe `{run['recipe']}`: {'; '.join(stages)}; data {json.dumps(run['data'])}"

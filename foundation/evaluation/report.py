@@ -3,6 +3,7 @@
 import json
 from collections import defaultdict
 from dataclasses import asdict, dataclass, field
+from itertools import groupby
 from pathlib import Path
 from typing import Self
 
@@ -24,18 +25,17 @@ class Scores:
     figures: dict[str, float] = field(default_factory=dict)
 
     def table(self) -> str:
-        """One markdown table of shares in percent, then the figures."""
+        """Markdown tables of shares in percent, one row a group, then the figures."""
         lines = []
-        for group, shares in self.shares.items():
-            names = list(shares)
-            lines += [
-                f"| {group} | {' | '.join(names)} |",
-                f"|---|{'---:|' * len(names)}",
-                f"| | {' | '.join(f'{100 * shares[name]:.1f}%' for name in names)} |",
-                "",
-            ]
+        for names, groups in groupby(self.shares, key=lambda group: tuple(self.shares[group])):
+            lines += [f"| | {' | '.join(names)} |", f"|---|{'---:|' * len(names)}"]
+            lines += [f"| {group} | {self._row(group)} |" for group in groups]
+            lines += [""]
         lines += [f"- {name}: {value:.2f}" for name, value in self.figures.items()]
         return "\n".join(lines).strip()
+
+    def _row(self, group: str) -> str:
+        return " | ".join(f"{100 * share:.1f}%" for share in self.shares[group].values())
 
     def lowest(self) -> tuple[float, str]:
         """The lowest share and where it stands."""

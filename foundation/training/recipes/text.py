@@ -4,7 +4,7 @@ Three stages, each a resumable run of its own. They are frozen early (DESIGN sec
 their states falls with them. So the third stage leaves alone what the first two made.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -32,6 +32,7 @@ from foundation.training.text_model import (
 )
 from foundation.training.toy_clips import rendered_clips
 from foundation.training.trainer import Samples, Trainer
+from foundation.weights.folder import write_training
 
 COMMON_WORDS = Path(__file__).parents[1] / "english.txt"
 """Words of prompts about anything, so that the tokenizer has pieces for what the toybox does not know."""
@@ -104,6 +105,7 @@ def see(config: Config, learner: TextLearner, codec: ChatCodec) -> Path:
     save_starter(folder, learner.mllm, learner.clip, codec.tokenizer)
     train(config, "eyes", EyesObjective(learner), EyesSamples(clips, codec, config.data.length_groups))
     save_starter(folder, learner.mllm, learner.clip, codec.tokenizer)
+    write_training(folder / "text_encoder", {"recipe": "text", **asdict(config)})
     return folder
 
 

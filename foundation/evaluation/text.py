@@ -4,8 +4,7 @@ Linear probes are fitted on the frozen states of training captions and read held
 captions are generated greedily and compared word by word.
 """
 
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from foundation.evaluation.report import Scores
 from foundation.text import TextEncoder, load_text_encoder
 from foundation.text.starter import ANSWER, IMAGE, PICTURE_TEMPLATE
 from foundation.training.text_data import Chat, draw_chat, plain_facts, say
@@ -29,23 +29,27 @@ PUPPET_FACTS = ("hair", "clothes", "background", "expression", "action")
 CHUNK = 64
 
 
-def report(folder: Path, count: int = 400) -> dict[str, float]:
-    """Accuracies in [0, 1] by name, each over about `count` held-out cases."""
+def evaluate_text(folder: Path, count: int) -> Scores:
+    """Judge the text encoders of a model folder on about `count` held-out cases each.
+
+    Rows are `STATE, WORLD` for the probes (the mean of the prompt's states, the one at the end of the turn,
+    CLIP's pooled vector), then the answers that the language model writes about captions and pictures.
+    """
     encoder = load_text_encoder(folder, dtype=torch.float32)
-    figures = {}
-    for world, facts in (("scene", SCENE_FACTS), ("puppet", PUPPET_FACTS)):
+    shares: dict[str, dict[str, float]] = {}
+    for world, facts in (("scenes", SCENE_FACTS), ("puppets", PUPPET_FACTS)):
         known, known_facts = _states(encoder, world, "train", 4 * count)
         new, new_facts = _states(encoder, world, "heldout", count)
-        for fact in facts:
-            for state in known:
-                figures[f"{state} {world} {fact}"] = _probe(
-                    known[state], known_facts[fact], new[state], new_facts[fact]
-                )
-    return figures | _answers(encoder, count) | _picture_answers(encoder, folder, count)
+        for state in known:
+            shares[f"{state}, {world}"] = {
+                fact: _probe(known[state], known_facts[fact], new[state], new_facts[fact]) for fact in facts
+            }
+    shares |= {"answers to captions": {"whole": _answers(encoder, count)}}
+    return Scores("text", {"cases": count}, shares | _picture_answers(encoder, folder, count))
 
 
 def _subject(rng: np.random.Generator, world: str, split: Split) -> Scene | Puppet:
-    return sample_puppet(rng, split=split) if world == "puppet" else sample_scene(rng, split=split, actors=1)
+    return sample_puppet(rng, split=split) if world == "puppets" else sample_scene(rng, split=split, actors=1)
 
 
 def _states(
@@ -54,7 +58,7 @@ def _states(
     """States (N, D) by name, and each fact's words (N)."""
     rng = np.random.default_rng([1, split == "heldout"])
     states: dict[str, list[Tensor]] = {"mean": [], "end of turn": [], "pooled": []}
-    names = PUPPET_FACTS if world == "puppet" else SCENE_FACTS
+    names = PUPPET_FACTS if world == "puppets" else SCENE_FACTS
     words: dict[str, list[str]] = {name: [] for name in names}
     for _ in range(0, count, CHUNK):
         subjects = [_subject(rng, world, split) for _ in range(CHUNK)]
@@ -96,36 +100,36 @@ def _probe(known: Tensor, known_words: Sequence[str], new: Tensor, new_words: Se
     return float(np.mean([names[g] == word for g, word in zip(guesses, new_words, strict=True)]))
 
 
-def _answers(encoder: TextEncoder, count: int) -> dict[str, float]:
+def _answers(encoder: TextEncoder, count: int) -> float:
     """Share of held-out captions whose generated answer is right to the letter."""
     rng = np.random.default_rng(2)
     chats = [draw_chat(rng, "heldout") for _ in range(count)]
-    return {"answer": _share(chats, _generate(encoder, chats), str.__eq__)}
+    return _share(chats, _generate(encoder, chats))
 
 
-def _picture_answers(encoder: TextEncoder, folder: Path, count: int) -> dict[str, float]:
+def _picture_answers(encoder: TextEncoder, folder: Path, count: int) -> dict[str, dict[str, float]]:
     """Share of held-out pictures whose generated caption is right, whole and by fact."""
     from transformers import CLIPImageProcessor
 
     processor = CLIPImageProcessor.from_pretrained(folder / "image_processor")
     rng = np.random.default_rng(3)
-    figures = {}
+    shares = {}
     for world in ("scenes", "materials", "puppets"):
         clips = [toy_clip(seed, world, "heldout") for seed in range(count // 2)]
         frames = [clip.frames[int(rng.integers(len(clip.frames)))] for clip in clips]
         pixels = processor(list(frames), return_tensors="pt")["pixel_values"]
         chats = [Chat(PICTURE_TEMPLATE, "what is shown?", plain_facts(c.subject, still=True)) for c in clips]
         answers = _generate(encoder, chats, pixels)
-        figures[f"picture {world}"] = _share(chats, answers, str.__eq__)
-        if world == "scenes":
-            for fact in ("color", "shape", "background"):
-                told = [_word(c.subject, fact) in a for c, a in zip(clips, answers, strict=True)]
-                figures[f"picture {world} {fact}"] = float(np.mean(told))
-    return figures
+        row = {"whole": _share(chats, answers)}
+        for fact in ("hair", "clothes") if world == "puppets" else ("color", "shape", "background"):
+            told = [_word(c.subject, fact) in a for c, a in zip(clips, answers, strict=True)]
+            row[fact] = float(np.mean(told))
+        shares[f"pictures, {world}"] = row
+    return shares
 
 
-def _share(chats: Sequence[Chat], answers: Sequence[str], agrees: Callable[[str, str], bool]) -> float:
-    return float(np.mean([agrees(c.answer, a) for c, a in zip(chats, answers, strict=True)]))
+def _share(chats: Sequence[Chat], answers: Sequence[str]) -> float:
+    return float(np.mean([chat.answer == answer for chat, answer in zip(chats, answers, strict=True)]))
 
 
 @torch.no_grad()
@@ -145,13 +149,3 @@ def _generate(encoder: TextEncoder, chats: Sequence[Chat], pixels: Tensor | None
         ids = model.generate(**inputs, max_new_tokens=48, do_sample=False)[:, prompt_length:]
         answers += [text.strip() for text in tokenizer.batch_decode(ids, skip_special_tokens=True)]
     return answers
-
-
-def main() -> None:
-    """Print the figures of the folder named on the command line."""
-    for name, value in report(Path(sys.argv[1])).items():
-        print(f"{name:32s} {100 * value:6.1f}%")
-
-
-if __name__ == "__main__":
-    main()
