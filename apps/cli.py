@@ -25,6 +25,7 @@ COMMANDS = {
     "t2v": Command("foundation.cli", "main", "a sentence becomes a clip"),
     "train": Command("foundation.training.cli", "main", "train a recipe: kinora train RECIPE key=value ..."),
     "evaluate": Command("foundation.evaluation.cli", "main", "measure a model with the toybox's judges"),
+    "rerun": Command("foundation.rerun", "main", "make a clip again from its receipt, compare every pixel"),
     "show": Command("shared.provenance.cli", "show", "print the receipt in a clip"),
     "verify": Command("shared.provenance.cli", "verify", "find out whether a clip is as it was written"),
 }

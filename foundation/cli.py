@@ -5,10 +5,11 @@ from __future__ import annotations
 import dataclasses
 import secrets
 import sys
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from foundation.request import TextToVideoRequest, read_prompts, resolve
-from shared.config import from_argv, to_mapping
+from shared.config import from_argv, from_mapping, to_mapping
 from shared.console import note, progress, result, run
 from shared.media.naming import Output, sheet_path
 
@@ -59,7 +60,34 @@ def make(request: TextToVideoRequest) -> list[Path]:
     return paths
 
 
+def remake(settings: Mapping[str, Any]) -> Clip:
+    """Make one clip from recorded settings, as `kinora rerun` asks for it.
+
+    Args:
+        settings: a request with its seed; paths in it are ignored, but for the model, which the caller chose.
+
+    Raises:
+        KinoraError: A setting or the model is refused.
+    """
+    request = dataclasses.replace(from_mapping(TextToVideoRequest, settings, local=False), count=1)
+
+    from foundation.pipeline import TextToVideoPipeline
+
+    pipe = TextToVideoPipeline.from_pretrained(request.model, **request.runtime())
+    return _clip(pipe, resolve(request, pipe.defaults)[0])
+
+
 def _make_one(pipe: TextToVideoPipeline, request: TextToVideoRequest, output: Output) -> Path:
+    clip = _clip(pipe, request)
+    path = clip.save(output.path(str(request.prompt), clip.metadata["seed"], len(clip.frames)))
+    result(str(path))
+    if request.contact_sheet:
+        _write_sheet(clip, path)
+    return path
+
+
+def _clip(pipe: TextToVideoPipeline, request: TextToVideoRequest) -> Clip:
+    """One clip, with all that its receipt says."""
     assert request.prompt is not None and request.steps is not None and request.seed is not None
     with progress(request.steps, "denoising") as bar:
         clip = pipe(
@@ -76,12 +104,7 @@ def _make_one(pipe: TextToVideoPipeline, request: TextToVideoRequest, output: Ou
             note=note,
         )
     about = {**clip.metadata, "command": "t2v", "request": to_mapping(request), "seed": request.seed}
-    path = output.path(request.prompt, request.seed, len(clip.frames))
-    dataclasses.replace(clip, metadata=about).save(path)
-    result(str(path))
-    if request.contact_sheet:
-        _write_sheet(clip, path)
-    return path
+    return dataclasses.replace(clip, metadata=about)
 
 
 def _write_sheet(clip: Clip, path: Path) -> None:

@@ -234,8 +234,13 @@ def shorten(value: Any, limit: int = 60) -> str:
 # -- mappings ----------------------------------------------------------------------------------------------
 
 
-def from_mapping(cls: type[Request], mapping: Mapping[str, Any]) -> Request:
+def from_mapping(cls: type[Request], mapping: Mapping[str, Any], *, local: bool = True) -> Request:
     """A request from an HTTP body, a form or a recorded mapping.
+
+    Args:
+        cls: The request's dataclass.
+        mapping: Setting -> value.
+        local: Take what belongs to this machine, such as paths. From a stranger's receipt it is ignored.
 
     Raises:
         InputError: An unknown key (with the nearest known one) or a value that the schema refuses.
@@ -246,7 +251,7 @@ def from_mapping(cls: type[Request], mapping: Mapping[str, Any]) -> Request:
     for key in mapping:
         if key not in known:
             raise InputError(f"unknown setting {shorten(key)}{near_miss(key, known)}")
-    return cls(**mapping)
+    return cls(**{key: value for key, value in mapping.items() if local or not known[key][1].local})
 
 
 def to_mapping(request: Schema, *, local: bool = False) -> dict[str, Any]:

@@ -20,7 +20,9 @@ def modules_after(*argv):
     return set(done.stdout.split("MODULES")[1].split())
 
 
-@pytest.mark.parametrize("argv", [["--help"], ["t2v", "--help"], ["show", "--help"], ["verify", "--help"]])
+@pytest.mark.parametrize(
+    "argv", [["--help"], *([name, "--help"] for name in ("t2v", "rerun", "show", "verify"))]
+)
 def test_help_waits_for_no_heavy_module(argv):
     assert not modules_after(*argv) & {"torch", "numpy", "diffusers", "transformers", "av", "PIL", "hydra"}
 
@@ -62,6 +64,8 @@ def test_the_version_is_that_of_the_package(capsys):
         ["show"],
         ["show", "nowhere.mp4"],
         ["verify", "a", "b"],
+        ["rerun"],
+        ["rerun", "nowhere.mp4"],
         ["x"],
     ],
 )
