@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
-from accelerate import Accelerator
+from accelerate import Accelerator, PartialState
 from diffusers.training_utils import EMAModel
 from torch import Tensor, nn
 from tqdm import tqdm
@@ -20,7 +20,7 @@ from foundation.training.checkpoint import checkpoints, prune, read_checkpoint, 
 from foundation.training.config import Training
 from foundation.training.optimizers import muon, trapezoid
 from foundation.training.order import SampleOrder
-from shared.errors import WeightsError
+from shared.errors import ConfigError, WeightsError
 
 Batch = dict[str, Tensor]
 
@@ -33,13 +33,23 @@ class Samples(Protocol):
     def batch(self, ids: Sequence[int], generators: Sequence[np.random.Generator]) -> Batch: ...
 
 
+def processes() -> PartialState:
+    """The processes of this run (`torchrun` starts several): which one this is, and how they wait for each other."""
+    return PartialState(cpu=not torch.cuda.is_available())
+
+
 class Trainer:
     """Trains the `model` inside `objective` on `samples`; its checkpoints hold the weights and their average.
 
     Killing the process at any moment and starting it again continues from the last checkpoint and reaches the
     same weights: every random number belongs to (seed, epoch, sample), the order of batches to (seed, step).
 
+    Several processes share each batch, so that their number changes the time a run takes and nothing else.
+
     An objective is a module that maps a batch to the loss and values to log, so that it can be wrapped whole.
+
+    Raises:
+        ConfigError: a batch that cannot be shared evenly.
     """
 
     def __init__(self, objective: nn.Module, samples: Samples, config: Training) -> None:
@@ -49,6 +59,11 @@ class Trainer:
             gradient_accumulation_steps=config.accumulate,
             cpu=not torch.cuda.is_available(),
         )
+        count = self.accelerator.num_processes
+        if config.batch_size % count:
+            raise ConfigError(
+                f"training.batch_size is {config.batch_size}; {count} processes share it: need a multiple"
+            )
         self.model = objective.get_submodule("model")
         self.optimizer = muon(
             self.model,
@@ -73,15 +88,23 @@ class Trainer:
             KeyboardInterrupt: after Ctrl-C or SIGTERM, once the checkpoint is written.
         """
         self._resume()
-        bar = tqdm(total=self.config.steps, initial=self.step, unit="step", disable=None, dynamic_ncols=True)
+        bar = tqdm(
+            total=self.config.steps,
+            initial=self.step,
+            unit="step",
+            disable=None if self.accelerator.is_main_process else True,
+            dynamic_ncols=True,
+        )
         saved = time.monotonic()
         with self._log() as log, self._stoppable():
             while self.step < self.config.steps and not self._stop:
                 values = self._train_step()
                 bar.update()
                 if self.step % self.config.log_every == 0 or self.step == self.config.steps:
-                    log({"step": self.step, **{k: float(v) for k, v in values.items()}})
-                if time.monotonic() - saved > 60 * self.config.checkpoint_minutes:
+                    log({"step": self.step, **self._mean(values)})
+                due = time.monotonic() - saved > 60 * self.config.checkpoint_minutes
+                self._stop, due = self._agree(self._stop, due)
+                if due:
                     self._save()
                     saved = time.monotonic()
         bar.close()
@@ -95,13 +118,12 @@ class Trainer:
         factor = trapezoid(self.step, config.steps, config.warmup, config.decay)
         for group, peak in zip(self.optimizer.param_groups, self.peaks, strict=True):
             group["lr"] = peak * factor
-        members = self.order.batch(
-            self.step, config.batch_size * config.accumulate * accelerator.num_processes
-        )
+        members = self.order.batch(self.step, config.batch_size * config.accumulate)
         members = members[accelerator.process_index :: accelerator.num_processes]
+        share = config.batch_size // accelerator.num_processes
         values: dict[str, Tensor] = {}
-        for start in range(0, len(members), config.batch_size):
-            part = members[start : start + config.batch_size]
+        for start in range(0, len(members), share):
+            part = members[start : start + share]
             batch = self.samples.batch(
                 [sample for _, sample in part], [self.order.generator(*member) for member in part]
             )
@@ -115,6 +137,18 @@ class Trainer:
         self.ema.step(self.trained.values())
         self.step += 1
         return {**values, "loss": loss.detach(), "gradient_norm": norm, "rate": torch.tensor(factor)}
+
+    def _agree(self, *flags: bool) -> list[bool]:
+        """Each flag raised if any process raises it: all stop, and all wait for the checkpoint, at one step."""
+        if self.accelerator.num_processes == 1:
+            return list(flags)
+        raised = torch.tensor(flags, dtype=torch.float32, device=self.accelerator.device)
+        return [bool(flag) for flag in self.accelerator.reduce(raised, "sum")]
+
+    def _mean(self, values: dict[str, Tensor]) -> dict[str, float]:
+        """Values averaged over the processes."""
+        own = torch.stack([value.detach().float().to(self.accelerator.device) for value in values.values()])
+        return dict(zip(values, self.accelerator.reduce(own, "mean").tolist(), strict=True))
 
     def _save(self) -> Path:
         folder = self.output / "checkpoints"
@@ -150,7 +184,13 @@ class Trainer:
 
     @contextmanager
     def _log(self) -> Generator[Any]:
-        """A function that appends a row to `metrics.csv`; rows after the resumed step are dropped first."""
+        """A function that appends a row to `metrics.csv`; rows after the resumed step are dropped first.
+
+        Only the main process writes.
+        """
+        if not self.accelerator.is_main_process:
+            yield lambda row: None
+            return
         path = self.output / "metrics.csv"
         path.parent.mkdir(parents=True, exist_ok=True)
         rows = (

@@ -16,7 +16,7 @@ from foundation.training.checkpoint import read_checkpoint
 from foundation.training.config import Training
 from foundation.training.latent_cache import LatentCache, prepare_toybox
 from foundation.training.toy_clips import Worlds
-from foundation.training.trainer import Batch, Trainer
+from foundation.training.trainer import Batch, Trainer, processes
 from foundation.transformer import Conditioning, TextConditioning, VideoTransformer
 from foundation.vae.model import CausalVideoVAE
 from foundation.weights.fingerprint import latents_sha256, text_sha256
@@ -152,13 +152,16 @@ def run(config: Config) -> Path:
     if config.compile:
         model.compile_repeated_blocks(dynamic=True)
     samples = CachedSamples(cache, empty.to(dtype=torch.bfloat16), config.data, config.shift)
-    folder = export(config, Trainer(FlowObjective(model), samples, config.training).run(), model)
-    frozen = {"vae": latents_sha256(vae), "text": text_sha256(text)}
-    (folder / "transformer" / FROZEN_FILE).write_text(json.dumps(frozen, indent=1) + "\n")
-    return folder
+    last = Trainer(FlowObjective(model), samples, config.training).run()
+    if processes().is_main_process:
+        export(config, last, model)
+        frozen = {"vae": latents_sha256(vae), "text": text_sha256(text)}
+        record = Path(config.export) / "transformer" / FROZEN_FILE
+        record.write_text(json.dumps(frozen, indent=1) + "\n")
+    return Path(config.export)
 
 
-def export(config: Config, checkpoint: Path, model: VideoTransformer) -> Path:
+def export(config: Config, checkpoint: Path, model: VideoTransformer) -> None:
     """Write the averaged weights in bfloat16 and what makes the folder a whole model."""
     model.load_state_dict(read_checkpoint(checkpoint)[0]["ema"])
     folder = Path(config.export)
@@ -176,4 +179,3 @@ def export(config: Config, checkpoint: Path, model: VideoTransformer) -> Path:
     )
     write_defaults(folder, defaults)
     write_index(folder)
-    return folder

@@ -11,7 +11,7 @@ import torch
 from foundation.training.checkpoint import read_checkpoint
 from foundation.training.config import Training
 from foundation.training.toy_clips import Worlds, rendered_clips
-from foundation.training.trainer import Batch, Trainer
+from foundation.training.trainer import Batch, Trainer, processes
 from foundation.vae.losses import VAEObjective
 from foundation.vae.model import CausalVideoVAE
 from foundation.weights.folder import write_training
@@ -104,13 +104,16 @@ def run(config: Config) -> Path:
         vae.load_state_dict(CausalVideoVAE.from_pretrained(config.start).float().state_dict())
     _set_deviation(vae, config.deviation)
     cache, worlds = Path(config.data.cache), config.data.worlds.counts()
-    clips = [rendered_clips(cache, count, world) for world, count in worlds.items()]
+    with processes().main_process_first():
+        clips = [rendered_clips(cache, count, world) for world, count in worlds.items()]
     samples = ClipCrops(clips, config.data, config.model.latent_channels)
     objective = VAEObjective(
         vae.to(memory_format=torch.channels_last_3d), config.mse_weight, config.kl_weight
     )
     last = Trainer(objective, samples, config.training).run()
-    return export(config, last, clips[0][:: max(1, len(clips[0]) // SCALE_CLIPS)])
+    if processes().is_main_process:
+        export(config, last, clips[0][:: max(1, len(clips[0]) // SCALE_CLIPS)])
+    return Path(config.export) / "vae"
 
 
 def _set_deviation(vae: CausalVideoVAE, deviation: float) -> None:
@@ -130,7 +133,7 @@ def build(model: VAEModel) -> CausalVideoVAE:
     )
 
 
-def export(config: Config, checkpoint: Path, clips: np.ndarray) -> Path:
+def export(config: Config, checkpoint: Path, clips: np.ndarray) -> None:
     """Write the averaged weights in bfloat16; `scaling_factor` gives the latents of `clips` unit deviation."""
     vae = build(config.model)
     vae.load_state_dict(read_checkpoint(checkpoint)[0]["ema"])
@@ -140,7 +143,6 @@ def export(config: Config, checkpoint: Path, clips: np.ndarray) -> Path:
     vae.to(torch.bfloat16).save_pretrained(folder)
     start = Path(config.start) if config.start is not None else None
     write_training(folder, {"recipe": "vae", **asdict(config)}, start)
-    return folder
 
 
 @torch.no_grad()

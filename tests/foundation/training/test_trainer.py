@@ -2,10 +2,14 @@
 
 import csv
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from accelerate import Accelerator
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
@@ -15,7 +19,7 @@ from foundation.training.config import Training
 from foundation.training.optimizers import orthogonalise, trapezoid
 from foundation.training.order import SampleOrder
 from foundation.training.trainer import Trainer
-from shared.errors import ResourceError, WeightsError
+from shared.errors import ConfigError, ResourceError, WeightsError
 
 
 class Regression(nn.Module):
@@ -154,3 +158,33 @@ def test_the_learning_rate_rises_holds_and_falls_to_nothing():
     assert factors[10:50] == [1.0] * 40
     assert factors[100] == 0.0
     assert factors[50:] == sorted(factors[50:], reverse=True)
+
+
+RUN_OF_A_PROCESS = """
+import sys
+sys.path.insert(0, {folder!r})
+from pathlib import Path
+from test_trainer import Draws, Regression, config
+from foundation.training.trainer import Trainer
+Trainer(Regression(), Draws(), config(Path({output!r}), batch_size=4, checkpoint_minutes=9.0)).run()
+"""
+
+
+@pytest.mark.slow
+def test_two_processes_share_a_batch_and_reach_the_losses_of_one(tmp_path):
+    losses = []
+    for count in (1, 2):
+        script, output = tmp_path / f"{count}.py", tmp_path / str(count)
+        script.write_text(RUN_OF_A_PROCESS.format(folder=str(Path(__file__).parent), output=str(output)))
+        launch = [sys.executable, "-m", "torch.distributed.run", f"--nproc-per-node={count}", "--standalone"]
+        subprocess.run([*launch, str(script)], check=True, timeout=240)
+        rows = list(csv.DictReader((output / "metrics.csv").open()))
+        losses.append([float(row["loss"]) for row in rows])
+    assert len(losses[0]) == 12
+    assert losses[1] == pytest.approx(losses[0], abs=1e-4)
+
+
+def test_a_batch_that_two_processes_cannot_share_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(Accelerator, "num_processes", 2)
+    with pytest.raises(ConfigError, match="batch_size is 3; 2 processes share it"):
+        Trainer(Regression(), Draws(), config(tmp_path))
