@@ -24,6 +24,7 @@ class Command:
 COMMANDS = {
     "t2v": Command("foundation.cli", "main", "a sentence becomes a clip"),
     "train": Command("foundation.training.cli", "main", "train a recipe: kinora train RECIPE key=value ..."),
+    "models": Command("foundation.weights.cli", "main", "weights on this machine: list, get, convert, check"),
     "evaluate": Command("foundation.evaluation.cli", "main", "measure a model with the toybox's judges"),
     "rerun": Command("foundation.rerun", "main", "make a clip again from its receipt, compare every pixel"),
     "show": Command("shared.provenance.cli", "show", "print the receipt in a clip"),

@@ -48,7 +48,9 @@ def make(request: TextToVideoRequest) -> list[Path]:
 
     from foundation.pipeline import TextToVideoPipeline
 
-    pipe = TextToVideoPipeline.from_pretrained(request.model, **request.runtime())
+    pipe = TextToVideoPipeline.from_pretrained(
+        request.model, base=request.base, note=note, **request.runtime()
+    )
     resolved, notes = resolve(request, pipe.defaults)
     for line in notes:
         note(line)

@@ -25,10 +25,10 @@ from foundation.text.templates import TemplateKind
 from foundation.transformer.conditioning import Conditioning
 from foundation.transformer.model import VideoTransformer
 from foundation.vae.model import CausalVideoVAE
-from foundation.weights.fingerprint import folder_sha256
+from foundation.weights.fingerprint import files_sha256
 from foundation.weights.folder import DEFAULTS_FILE, write_defaults, write_index
 from foundation.weights.loading import load_model
-from foundation.weights.registry import resolve
+from foundation.weights.registry import find_parts
 from shared.config import Size
 from shared.errors import InputError, WeightsError
 from shared.media import Clip
@@ -67,11 +67,15 @@ class TextToVideoPipeline(DiffusionPipeline):
         self.weights_sha256: dict[str, str] = {}
 
     @classmethod
-    def from_pretrained(cls, model: str = "starter", **runtime: Any) -> Self:
-        """Load a model by its registered name or folder.
+    def from_pretrained(
+        cls, model: str = "starter", base: str | None = None, note: Note | None = None, **runtime: Any
+    ) -> Self:
+        """Load a model by its registered name, its folder, or its transformer's file.
 
         Args:
-            model: see `foundation.weights.registry.resolve`.
+            model: see `foundation.weights.registry.find_parts`.
+            base: the model that gives the rest when `model` is a transformer alone; None: `hunyuanvideo`.
+            note: told what was taken for granted about a single file.
             runtime: device, dtype, offload and the rest of `foundation.runtime.settings.RuntimeSettings`. The
                 VAE runs in float32 but on a GPU, where it takes the same dtype as the others.
 
@@ -80,23 +84,26 @@ class TextToVideoPipeline(DiffusionPipeline):
             InputError: a device, kernel or package that is not here.
         """
         settings = RuntimeSettings(**runtime)
-        folder = resolve(model)
+        parts = find_parts(model, base)
         device = choose_device(settings.device)
         check_offload(settings.offload, device.type)
         dtype = choose_dtype(settings.dtype, device)
         pipe = cls(
             transformer=load_model(
-                VideoTransformer, folder / "transformer", dtype, quanto_config(settings.quantise)
+                VideoTransformer, parts.transformer, dtype, quanto_config(settings.quantise), note
             ),
-            vae=load_model(CausalVideoVAE, folder / "vae", dtype if device.type == "cuda" else torch.float32),
-            text_encoder=load_mllm(folder / "text_encoder", dtype),
-            tokenizer=load_tokenizer(folder / "tokenizer"),
-            text_encoder_2=load_clip(folder / "text_encoder_2", dtype),
-            tokenizer_2=load_tokenizer(folder / "tokenizer_2"),
-            scheduler=FlowMatchEulerDiscreteScheduler.from_pretrained(folder / "scheduler"),
+            vae=load_model(
+                CausalVideoVAE, parts.vae, dtype if device.type == "cuda" else torch.float32, note=note
+            ),
+            text_encoder=load_mllm(parts.text_encoder, dtype),
+            tokenizer=load_tokenizer(parts.tokenizer),
+            text_encoder_2=load_clip(parts.text_encoder_2, dtype),
+            tokenizer_2=load_tokenizer(parts.tokenizer_2),
+            scheduler=_scheduler(parts.folder),
         )
-        pipe.defaults = _defaults(folder, pipe)
-        pipe.weights_sha256 = folder_sha256(folder)
+        _check_fit(pipe)
+        pipe.defaults = _defaults(parts.folder, pipe)
+        pipe.weights_sha256 = files_sha256(parts.weights())
         prepare(pipe, settings, device, dtype)
         return pipe
 
@@ -206,6 +213,31 @@ class TextToVideoPipeline(DiffusionPipeline):
         pixels = self.vae.to_frames(latents.to(self.vae.dtype))[0]  # (3, F, H, W)
         levels = ((pixels.float() + 1) * 127.5).round().to(torch.uint8)
         return levels.permute(1, 2, 3, 0).contiguous().cpu().numpy()
+
+
+def _scheduler(folder: Path) -> FlowMatchEulerDiscreteScheduler:
+    """The folder's schedule; the official layout has none, and takes the 13B weights' shift."""
+    if (folder / "scheduler").is_dir():
+        return FlowMatchEulerDiscreteScheduler.from_pretrained(folder / "scheduler")
+    return FlowMatchEulerDiscreteScheduler(shift=HUNYUANVIDEO.shift)
+
+
+def _check_fit(pipe: TextToVideoPipeline) -> None:
+    """Refuse parts that do not belong together: a transformer on another base, or one that wants a picture."""
+    config = pipe.transformer.config
+    decoder, clip = pipe.text_encoder.config.get_text_config(), pipe.text_encoder_2.config
+    widths = {
+        "text_embed_dim": (config.text_embed_dim, decoder.hidden_size, "text encoder"),
+        "pooled_projection_dim": (config.pooled_projection_dim, clip.hidden_size, "second text encoder"),
+        "in_channels": (
+            config.in_channels,
+            pipe.vae.config.latent_channels,
+            "VAE, so text alone is not enough",
+        ),
+    }
+    for key, (wanted, there, part) in widths.items():
+        if wanted != there:
+            raise WeightsError(f"the transformer's {key} is {wanted}, and {there} come from the {part}")
 
 
 def _defaults(folder: Path, pipe: TextToVideoPipeline) -> ModelDefaults:

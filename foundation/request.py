@@ -90,7 +90,15 @@ class TextToVideoRequest(RuntimeSettings):
     shift: Literal["auto"] | float | None = setting(
         None, "flow shift; auto is the paper's rule", minimum=0.01, maximum=100, unset="the model folder's"
     )
-    model: str = setting("starter", "starter, or a model folder in the layout of diffusers")
+    model: str = setting(
+        "starter", "a name of `kinora models list`, a model folder, or a transformer's .safetensors or .pt"
+    )
+    base: str | None = setting(
+        None,
+        "the rest of a model of which --model is the transformer alone",
+        unset="hunyuanvideo",
+        local=True,
+    )
     out: Path | None = setting(
         None, "a file (.mp4 .mkv .gif .png) or a folder; files in a folder are named and never replaced",
         unset="outputs/", local=True,

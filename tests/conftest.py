@@ -1,6 +1,10 @@
 """What holds for every test: no network, and the same examples on every machine."""
 
 import os
+import tempfile
+
+# Hashes of weights are recorded apart from the user's own record.
+os.environ["KINORA_CACHE"] = tempfile.mkdtemp(prefix="kinora-cache-")
 
 # Set before any library of Hugging Face's is imported: a test that would download fails instead.
 os.environ["HF_HUB_OFFLINE"] = "1"

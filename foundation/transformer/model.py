@@ -55,6 +55,8 @@ class VideoTransformer(Float8Guard, ModelMixin, ConfigMixin, PeftAdapterMixin, C
     folders are exchanged with it in both directions.
     """
 
+    kind = TRANSFORMER
+
     _supports_gradient_checkpointing = True
     _no_split_modules = ["VideoBlock", "SingleBlock", "PatchEmbedding", "TokenRefiner"]  # noqa: RUF012
     _repeated_blocks = ["VideoBlock", "SingleBlock"]  # noqa: RUF012
@@ -155,9 +157,7 @@ class VideoTransformer(Float8Guard, ModelMixin, ConfigMixin, PeftAdapterMixin, C
             dtype: of the parameters; None: as the file has them.
             note: told what was taken for granted.
         """
-        return load_single_file(
-            cls, TRANSFORMER, path, config, dtype, note, image_condition_type=condition_type
-        )
+        return load_single_file(cls, cls.kind, path, config, dtype, note, image_condition_type=condition_type)
 
     def initialise(self) -> None:
         """Start values for training from scratch: every block the identity, the velocity zero (AdaLN-Zero).

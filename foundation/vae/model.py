@@ -135,6 +135,8 @@ class CausalVideoVAE(ModelMixin, ConfigMixin):
     `encode` and `decode` deal in raw posteriors; `to_latents` and `to_frames` in normalised latents.
     """
 
+    kind = VAE
+
     _supports_gradient_checkpointing = False
     _no_split_modules = ("ResnetBlock", "CausalAttention")
 
@@ -180,7 +182,7 @@ class CausalVideoVAE(ModelMixin, ConfigMixin):
             dtype: of the parameters; None: as the file has them.
             note: told what was taken for granted.
         """
-        return load_single_file(cls, VAE, path, config, dtype, note)
+        return load_single_file(cls, cls.kind, path, config, dtype, note)
 
     def enable_tiling(self, tiling: Tiling | None = None) -> None:
         """Encode and decode in overlapping tiles, by default the released weights' 256 pixels and 64 frames."""

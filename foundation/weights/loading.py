@@ -1,34 +1,77 @@
-"""Models from folders: safetensors only, every key in its place."""
+"""Models from folders and files: nothing is unpickled but tensors, every key in its place."""
+
+from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
-from diffusers.models.modeling_utils import ModelMixin
+from safetensors import SafetensorError
 
-from shared.errors import WeightsError
+from foundation.weights.configuration import read_config
+from foundation.weights.recognition import WORDS
+from foundation.weights.registry import WEIGHT_SUFFIXES
+from foundation.weights.single_file import Note
+from shared.errors import InputError, WeightsError
 
-Model = TypeVar("Model", bound=ModelMixin)
+if TYPE_CHECKING:
+    from foundation.transformer.model import VideoTransformer
+    from foundation.vae.model import CausalVideoVAE
+
+Model = TypeVar("Model", "VideoTransformer", "CausalVideoVAE")
 
 
 def load_model(
-    architecture: type[Model], folder: Path, dtype: torch.dtype, quantisation: Any = None
+    architecture: type[Model],
+    source: Path,
+    dtype: torch.dtype,
+    quantisation: Any = None,
+    note: Note | None = None,
 ) -> Model:
     """A frozen model in evaluation mode.
 
     Args:
         architecture: the class.
-        folder: its `config.json` and safetensors files.
+        source: a folder with `config.json` and safetensors files, or one file in either layout (also as the
+            only weights of a folder, as the official VAE's `pytorch_model.pt`).
         dtype: of its parameters.
         quantisation: a configuration of diffusers' that stores its linear layers in fewer bits, or None.
+        note: told what was taken for granted about a file.
 
     Raises:
         WeightsError: if files are missing or damaged, or keys or shapes do not fit the architecture.
+        ConfigError: if a configuration contradicts its file.
+        InputError: if a single file shall be quantised.
     """
+    file = single_file(source)
+    if file is None:
+        return _load_folder(architecture, source, dtype, quantisation)
+    if quantisation is not None:
+        raise InputError(
+            f"{file} is a single file, and those are not quantised while loading: `kinora models convert` "
+            "makes a folder of it"
+        )
+    return architecture.from_single_file(file, dtype=dtype, note=note).requires_grad_(False)
+
+
+def single_file(source: Path) -> Path | None:
+    """The one file to load; None for a folder in diffusers' layout."""
+    if not source.is_dir():
+        return source
+    if any(source.glob("*.safetensors")):
+        return None
+    pickles = [file for file in sorted(source.iterdir()) if file.suffix in WEIGHT_SUFFIXES]
+    return pickles[0] if len(pickles) == 1 else None
+
+
+def _load_folder(architecture: type[Model], folder: Path, dtype: torch.dtype, quantisation: Any) -> Model:
     if not (folder / "config.json").is_file():
         raise WeightsError(
             f"{folder / 'config.json'} is missing: a model folder in diffusers' layout is needed"
         )
+    name = read_config(folder).get("_class_name")
+    if name is not None and name not in architecture.kind.classes:
+        raise WeightsError(f"{folder} holds a {name}; a {WORDS[architecture.kind.architecture]} is needed")
     try:
         model, info = architecture.from_pretrained(
             folder,
@@ -38,7 +81,7 @@ def load_model(
             local_files_only=True,
             output_loading_info=True,
         )
-    except (OSError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         reason = str(error).strip().split("\n")[0]
         raise WeightsError(f"{folder} cannot be loaded as {architecture.__name__}: {reason}") from error
     wrong = sorted(info["missing_keys"]) + sorted(info["unexpected_keys"])

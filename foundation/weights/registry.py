@@ -19,6 +19,7 @@ BASE = "hunyuanvideo"
 """What gives the rest of a model when a transformer alone is named."""
 
 PARTS = ("transformer", "vae", "text_encoder", "tokenizer", "text_encoder_2", "tokenizer_2")
+WEIGHTED = ("transformer", "vae", "text_encoder", "text_encoder_2")
 INDEX_FILE = "model_index.json"
 WEIGHT_SUFFIXES = (".safetensors", ".pt", ".pth", ".bin", ".ckpt")
 
@@ -56,10 +57,10 @@ class ModelParts:
     tokenizer_2: Path
 
     def weights(self) -> dict[str, Path]:
-        """Every weights file, by part and path within it, sorted."""
+        """Every weights file that is loaded, by part and path within it."""
         return {
             f"{part}/{name}": file
-            for part in PARTS
+            for part in WEIGHTED
             for name, file in _weights_in(getattr(self, part)).items()
         }
 
@@ -144,9 +145,12 @@ def here() -> dict[str, Path]:
 
 
 def _weights_in(place: Path) -> dict[str, Path]:
+    """The weights files of a part; where there are safetensors, nothing else is loaded."""
     if place.is_file():
         return {place.name: place}
-    files = sorted(file for file in place.rglob("*") if file.suffix in WEIGHT_SUFFIXES)
+    files = sorted(place.rglob("*.safetensors")) or sorted(
+        file for file in place.rglob("*") if file.suffix in WEIGHT_SUFFIXES
+    )
     return {file.relative_to(place).as_posix(): file for file in files}
 
 

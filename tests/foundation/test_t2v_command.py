@@ -23,7 +23,7 @@ class FakePipeline:
     calls: ClassVar[list] = []
 
     @classmethod
-    def from_pretrained(cls, model, **runtime):
+    def from_pretrained(cls, model, *, base=None, note=None, **runtime):
         cls.calls.clear()
         cls.loaded = (model, runtime)
         return cls()
