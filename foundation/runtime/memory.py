@@ -10,7 +10,7 @@ from diffusers.hooks import apply_group_offloading
 from diffusers.models.modeling_utils import ModelMixin
 from torch import nn
 
-from shared.errors import ResourceError
+from shared.errors import InputError, ResourceError
 
 STORAGE = torch.float8_e4m3fn
 
@@ -21,7 +21,14 @@ def store_in_float8(model: ModelMixin, compute: torch.dtype) -> None:
     Args:
         model: a diffusers model that says which layers to leave out.
         compute: the precision in which the layers run.
+
+    Raises:
+        InputError: the weights are in fewer bits already.
     """
+    if any(parameter.element_size() == 1 for parameter in model.parameters()):
+        raise InputError(
+            "quantise 'float8' is for weights of 16 bits or more, and these have 8 or fewer: leave it out"
+        )
     model.enable_layerwise_casting(storage_dtype=STORAGE, compute_dtype=compute)
 
 

@@ -5,8 +5,8 @@ from typing import Any
 
 from shared.errors import InputError
 
-KEPT = ["x_embedder", "context_embedder", "time_text_embed", "norm_out"]
-"""Parts of the transformer that stay as they are: small, and everything depends on them."""
+KEPT = ["proj_in", "linear_1", "linear_2"]
+"""Layers of the text's and signal's embeddings, which stay as they are; quanto knows layers by their last name."""
 
 
 def require(package: str, module: str, what: str) -> None:

@@ -15,6 +15,7 @@ from foundation.weights.float8 import FLOAT8, SCALE_DTYPE
 from foundation.weights.layout import Parts, diffusers_names, joined_shape, official_name, to_official
 from foundation.weights.reading import read_tensors
 from foundation.weights.recognition import Architecture, Found, Layout, recognise
+from foundation.weights.registry import GGUF
 from foundation.weights.single_file import Note, Opened, open_weights
 from foundation.weights.writing import Pending, check_space, write_pickle, write_safetensors, write_shards
 from shared.errors import ConfigError, InputError, WeightsError
@@ -49,6 +50,8 @@ def convert(
         raise WeightsError(
             f"{source} is a whole model: give its part, {source / 'transformer'} or {source / 'vae'}"
         )
+    if source.suffix == GGUF:
+        raise InputError(f"{source} is quantised, and what was lost does not come back: convert its original")
     architecture, kind, wrapper = ARCHITECTURES[recognise(read_tensors(source), source).architecture]
     opened = open_weights(architecture, kind, source, note=note)
     tensors = _pending(opened, layout, dtype)

@@ -186,8 +186,8 @@ def join(rows: tuple[Tensor, ...]) -> Tensor:
 
 
 def joined_shape(rows: tuple[Tensor, ...]) -> tuple[int, ...]:
-    """The shape that `join` would give, without joining."""
-    first = tuple(rows[0].shape)
+    """The shape that `join` would give, without joining: that of the numbers, however their bits are stored."""
+    first = tuple(getattr(rows[0], "quant_shape", rows[0].shape))
     return first if len(rows) == 1 else (sum(len(part) for part in rows), *first[1:])
 
 

@@ -11,7 +11,8 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
-from foundation.weights.registry import WEIGHT_SUFFIXES
+from foundation.weights.gguf import read_gguf
+from foundation.weights.registry import GGUF, WEIGHT_SUFFIXES
 from shared.errors import WeightsError
 
 WRAPPERS = ("module", "ema", "state_dict")
@@ -34,6 +35,8 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         raise WeightsError(f"{path} is empty: fetch or copy it again")
     if path.suffix not in WEIGHT_SUFFIXES:
         raise WeightsError(f"{path} is no weights file: {', '.join(WEIGHT_SUFFIXES)} are read")
+    if path.suffix == GGUF:
+        return read_gguf(path)
     return _read_safetensors(path) if path.suffix == ".safetensors" else _read_pickle(path)
 
 

@@ -21,7 +21,8 @@ BASE = "hunyuanvideo"
 PARTS = ("transformer", "vae", "text_encoder", "tokenizer", "text_encoder_2", "tokenizer_2")
 WEIGHTED = ("transformer", "vae", "text_encoder", "text_encoder_2")
 INDEX_FILE = "model_index.json"
-WEIGHT_SUFFIXES = (".safetensors", ".pt", ".pth", ".bin", ".ckpt")
+GGUF = ".gguf"
+WEIGHT_SUFFIXES = (".safetensors", ".pt", ".pth", ".bin", ".ckpt", GGUF)
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from foundation.weights.configuration import CONFIG_FILE, Kind, Shapes, configuration, read_config
 from foundation.weights.float8 import FLOAT8, read_scales, use_float8
+from foundation.weights.gguf import is_quantised, plain, use_gguf
 from foundation.weights.layout import Parts, diffusers_names, join, joined_shape, to_diffusers
 from foundation.weights.reading import read_tensors
 from foundation.weights.recognition import Found, find
@@ -71,7 +72,12 @@ def load_single_file(
         for name in (diffusers_names(layer) if opened.found.layout == "official" else (layer,))
     }
     use_float8(model, scales)
-    state = {key: _cast(join(rows), dtype) for key, rows in opened.parts.items()}
+    if any(is_quantised(tensor) for tensor in opened.found.tensors.values()):
+        state = use_gguf(
+            model, {key: join(rows) for key, rows in opened.parts.items()}, dtype or torch.float32
+        )
+    else:
+        state = {key: _cast(join(rows), dtype) for key, rows in opened.parts.items()}
     state |= {f"{layer}.scale": scale for layer, scale in scales.items()}
     model.load_state_dict(state, assign=True)
     return model.eval()
@@ -128,12 +134,13 @@ def native_parts(found: Found, path: Path) -> Parts:
         WeightsError: a key that the layout does not have, or a tensor that holds no floating numbers.
     """
     for key, tensor in found.tensors.items():
-        if not tensor.is_floating_point() or not tensor.ndim:
+        if not (tensor.is_floating_point() or is_quantised(tensor)) or not tensor.ndim:
             raise WeightsError(f"{path}: {key} holds {tensor.ndim}-dimensional {tensor.dtype}, not weights")
     if found.layout == "diffusers":
         return {key: (tensor,) for key, tensor in found.tensors.items()}
     try:
-        return to_diffusers(found.tensors)
+        parts = to_diffusers(found.tensors)
+        return {key: rows if len(rows) == 1 else tuple(map(plain, rows)) for key, rows in parts.items()}
     except WeightsError as error:
         raise WeightsError(f"{path}: {error}") from error
 
