@@ -13,7 +13,6 @@ from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.loaders import PeftAdapterMixin
 from diffusers.models.attention import AttentionMixin
 from diffusers.models.cache_utils import CacheMixin
-from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -27,8 +26,8 @@ from foundation.transformer.embeddings import (
 )
 from foundation.transformer.token_refiner import TokenRefiner
 from foundation.weights.configuration import TRANSFORMER
-from foundation.weights.float8 import Float8Guard
 from foundation.weights.single_file import Note, load_single_file
+from foundation.weights.stored import StoredModel
 from shared.errors import ConfigError, InputError
 
 DIFFUSERS_CLASS = "HunyuanVideoTransformer3DModel"
@@ -48,7 +47,7 @@ class FinalNorm(nn.Module):
         return torch.addcmul(shift, normed, 1 + scale)
 
 
-class VideoTransformer(Float8Guard, ModelMixin, ConfigMixin, PeftAdapterMixin, CacheMixin, AttentionMixin):
+class VideoTransformer(StoredModel, ConfigMixin, PeftAdapterMixin, CacheMixin, AttentionMixin):
     """The diffusion transformer (paper, "Unified image and video generative architecture"; spec section 1).
 
     Configuration keys and parameter names are those of diffusers' `HunyuanVideoTransformer3DModel`, and

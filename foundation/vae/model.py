@@ -10,7 +10,6 @@ import torch
 import torch.nn.functional as F
 from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
-from diffusers.models.modeling_utils import ModelMixin
 from diffusers.utils.accelerate_utils import apply_forward_hook
 from torch import Tensor, nn
 
@@ -18,6 +17,7 @@ from foundation.vae.layers import CausalConv3d, DownBlock, MidBlock, NormType, S
 from foundation.vae.tiling import Tiling
 from foundation.weights.configuration import VAE
 from foundation.weights.single_file import Note, load_single_file
+from foundation.weights.stored import StoredModel
 from shared.errors import ConfigError, InputError
 
 DIFFUSERS_CLASS = "AutoencoderKLHunyuanVideo"
@@ -124,7 +124,7 @@ def unfold_pixels(folded: Tensor, size: int) -> Tensor:
     return frames.permute(0, 1, 4, 5, 2, 6, 3).reshape(batch, -1, count, height * size, width * size)
 
 
-class CausalVideoVAE(ModelMixin, ConfigMixin):
+class CausalVideoVAE(StoredModel, ConfigMixin):
     """Causal 3D VAE that compresses (4k + 1, H, W) pixels to (k + 1, H / 8, W / 8) latents of 16 channels.
 
     Parameters and configuration keys are those of diffusers' `AutoencoderKLHunyuanVideo`. Two keys are ours:

@@ -17,9 +17,9 @@ from foundation.weights.reading import read_tensors
 from foundation.weights.recognition import Architecture, Found, Layout, recognise
 from foundation.weights.registry import GGUF
 from foundation.weights.single_file import Note, Opened, open_weights
-from foundation.weights.writing import Pending, check_space, write_pickle, write_safetensors, write_shards
+from foundation.weights.writing import Pending, write_pickle, write_safetensors, write_shards
 from shared.errors import ConfigError, InputError, WeightsError
-from shared.media.files import replacing
+from shared.media.files import check_space, replacing
 
 ARCHITECTURES: dict[Architecture, tuple[Any, Kind, str | None]] = {
     "transformer": (VideoTransformer, TRANSFORMER, "module"),

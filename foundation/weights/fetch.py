@@ -8,8 +8,8 @@ from pathlib import Path
 
 from foundation.weights.record import open_record
 from foundation.weights.registry import INDEX_FILE, KNOWN, PARTS, place_of
-from foundation.weights.writing import check_space
 from shared.errors import InputError, ResourceError, WeightsError
+from shared.media.files import check_space
 
 FOLDERS = (*PARTS, "scheduler", "image_processor", "feature_extractor")
 SUFFIXES = (".json", ".safetensors", ".txt", ".model")

@@ -59,26 +59,6 @@ class Float8Linear(nn.Linear):
         return super()._apply(fn, recurse)
 
 
-class Float8Guard(nn.Module):
-    """A model that may hold `Float8Linear`s: a cast is refused before any layer has changed, and so is saving."""
-
-    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Float8Guard:
-        for layer in self.modules():
-            if isinstance(layer, Float8Linear):
-                layer.refuse_cast(fn)
-        return super()._apply(fn, recurse)
-
-    def save_pretrained(self, *args: Any, **options: Any) -> None:
-        """Save, unless weights are 8-bit: no library reads their scales.
-
-        Raises:
-            ConfigError: they are.
-        """
-        if any(isinstance(layer, Float8Linear) for layer in self.modules()):
-            raise ConfigError("8-bit weights are not saved: `kinora models convert` writes them as bfloat16")
-        super().save_pretrained(*args, **options)  # ty: ignore[missing-attribute]
-
-
 def use_float8(model: nn.Module, scales: Mapping[str, Tensor]) -> None:
     """Put a `Float8Linear` on the meta device in the place of every layer that has a scale."""
     for name in scales:

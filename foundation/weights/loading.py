@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import torch
 from safetensors import SafetensorError
 
-from foundation.weights.configuration import read_config
+from foundation.weights.configuration import CONFIG_FILE, read_config
 from foundation.weights.recognition import WORDS
 from foundation.weights.registry import WEIGHT_SUFFIXES
 from foundation.weights.single_file import Note
@@ -44,14 +44,18 @@ def load_model(
         InputError: if a single file shall be quantised.
     """
     file = single_file(source)
-    if file is None:
-        return _load_folder(architecture, source, dtype, quantisation)
-    if quantisation is not None:
+    if file is not None and quantisation is not None:
         raise InputError(
             f"{file} is a single file, and those are not quantised while loading: `kinora models convert` "
             "makes a folder of it"
         )
-    return architecture.from_single_file(file, dtype=dtype, note=note).requires_grad_(False)
+    if file is None:
+        _check_folder(architecture, source)
+    if quantisation is None:
+        model = architecture.from_single_file(file or source, dtype=dtype, note=note)
+    else:
+        model = _load_quantised(architecture, source, dtype, quantisation)
+    return model.requires_grad_(False)
 
 
 def single_file(source: Path) -> Path | None:
@@ -64,14 +68,18 @@ def single_file(source: Path) -> Path | None:
     return pickles[0] if len(pickles) == 1 else None
 
 
-def _load_folder(architecture: type[Model], folder: Path, dtype: torch.dtype, quantisation: Any) -> Model:
-    if not (folder / "config.json").is_file():
+def _check_folder(architecture: type[Model], folder: Path) -> None:
+    if not (folder / CONFIG_FILE).is_file():
         raise WeightsError(
-            f"{folder / 'config.json'} is missing: a model folder in diffusers' layout is needed"
+            f"{folder / CONFIG_FILE} is missing: a model folder in diffusers' layout is needed"
         )
     name = read_config(folder).get("_class_name")
     if name is not None and name not in architecture.kind.classes:
         raise WeightsError(f"{folder} holds a {name}; a {WORDS[architecture.kind.architecture]} is needed")
+
+
+def _load_quantised(architecture: type[Model], folder: Path, dtype: torch.dtype, quantisation: Any) -> Model:
+    """Through diffusers, which quantises layer by layer."""
     try:
         model, info = architecture.from_pretrained(
             folder,
@@ -89,4 +97,4 @@ def _load_folder(architecture: type[Model], folder: Path, dtype: torch.dtype, qu
         raise WeightsError(
             f"{folder} does not fit {architecture.__name__}: {len(wrong)} keys, such as {wrong[0]}"
         )
-    return model.eval().requires_grad_(False)
+    return model.eval()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
@@ -15,7 +14,6 @@ from torch import Tensor
 
 from foundation.weights.float8 import dequantise
 from foundation.weights.layout import joined_shape
-from shared.errors import ResourceError
 
 SHARD_SIZE = "10GB"
 DIFFUSERS_FILE = "diffusion_pytorch_model{suffix}.safetensors"
@@ -98,20 +96,3 @@ def write_shards(folder: Path, tensors: Mapping[str, Pending], config: str) -> N
         index = {"metadata": split.metadata, "weight_map": split.tensor_to_filename}
         name = DIFFUSERS_FILE.format(suffix="") + ".index.json"
         (folder / name).write_text(json.dumps(index, indent=2) + "\n")
-
-
-def check_space(needed: int, place: Path) -> int:
-    """The free bytes at a place that need not exist yet.
-
-    Raises:
-        ResourceError: they are fewer than needed.
-    """
-    while not place.exists():
-        place = place.parent
-    free = shutil.disk_usage(place).free
-    if needed > free:
-        raise ResourceError(
-            f"{place} has {free / 1e9:.1f} GB free, {needed / 1e9:.1f} GB are needed: free some space or choose "
-            "another place"
-        )
-    return free

@@ -87,3 +87,27 @@ def check_writable(folder: Path) -> None:
             file.write(b"kinora")
     except OSError as error:
         raise refusal(error, folder) from error
+
+
+def check_space(needed: int, place: Path) -> int:
+    """Find out before the work begins whether its result has room.
+
+    Args:
+        needed: Bytes.
+        place: Where they go; it need not exist yet.
+
+    Returns:
+        The free bytes there.
+
+    Raises:
+        ResourceError: They are fewer than needed.
+    """
+    while not place.exists():
+        place = place.parent
+    free = shutil.disk_usage(place).free
+    if needed > free:
+        raise ResourceError(
+            f"{place} has {free / 1e9:.1f} GB free, {needed / 1e9:.1f} GB are needed: free some space or choose "
+            "another place"
+        )
+    return free

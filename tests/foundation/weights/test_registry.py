@@ -42,6 +42,7 @@ def places(tmp_path, monkeypatch):
     monkeypatch.setenv("KINORA_CACHE", str(tmp_path / "cache"))
 
 
+@pytest.mark.slow
 def test_a_whole_run_and_every_refusal_make_no_connection(model_folder, tmp_path):
     environment = {key: value for key, value in os.environ.items() if not key.endswith("_OFFLINE")}
     environment |= {"HF_HOME": str(tmp_path / "hub"), "PYTHONPATH": str(Path.cwd())}

@@ -10,6 +10,7 @@ from tiny_models import STARTER_VAE, TINY_VAE, tiny_transformer, tiny_vae
 
 from foundation.transformer.model import VideoTransformer
 from foundation.vae.model import CausalVideoVAE
+from foundation.weights.loading import load_model
 from shared.errors import ConfigError, WeightsError
 
 
@@ -157,3 +158,20 @@ def test_a_mistaken_file_is_named_for_what_it_is(model, tmp_path):
         path = write({key: torch.zeros(2, 2)}, tmp_path / "other.safetensors")
         with pytest.raises(WeightsError, match=words):
             VideoTransformer.from_single_file(path)
+
+
+@pytest.mark.parametrize("part", ["file", "folder"])
+def test_a_model_can_be_saved_over_the_files_it_was_loaded_from(model, part, tmp_path):
+    """Its parameters are views of them; earlier shards go."""
+    model.save_pretrained(tmp_path, max_shard_size="100KB")
+    if part == "folder":
+        loaded = load_model(VideoTransformer, tmp_path, torch.float32)
+    else:
+        path = write(official_state(model), tmp_path / "diffusion_pytorch_model.safetensors")
+        loaded = VideoTransformer.from_single_file(path)
+    loaded.save_pretrained(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "config.json", "diffusion_pytorch_model.safetensors",
+    ]  # fmt: skip
+    assert_same_model(load_model(VideoTransformer, tmp_path, torch.float32), model)
+    assert_same_model(loaded, model)
