@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from foundation.training.checkpoint import read_checkpoint
 from foundation.training.config import Training
@@ -14,6 +15,7 @@ from foundation.training.toy_clips import Worlds, rendered_clips
 from foundation.training.trainer import Batch, Trainer, processes
 from foundation.vae.losses import VAEObjective
 from foundation.vae.model import CausalVideoVAE
+from foundation.vae.silent import wake_silent_channels
 from foundation.weights.folder import write_training
 
 
@@ -48,15 +50,16 @@ class Crops:
 class Config:
     """Everything that `kinora train vae` can set.
 
-    Training starts from the weights of the folder `start`, or from nothing; the posterior starts with the
-    standard deviation `deviation` everywhere.
+    Training starts from the weights of the folder `start`, or from nothing; `wake` draws its silent channels anew.
+    The posterior has the standard deviation `deviation` everywhere; null learns it.
     """
 
     training: Training = field(default_factory=lambda: Training(output="runs/vae"))
     model: VAEModel = field(default_factory=VAEModel)
     data: Crops = field(default_factory=Crops)
     start: str | None = None
-    deviation: float = 0.1
+    wake: bool = False
+    deviation: float | None = 0.1
     mse_weight: float = 2.0
     kl_weight: float = 1e-6
     export: str = "weights/starter"
@@ -102,17 +105,19 @@ def run(config: Config) -> Path:
     vae = build(config.model)
     if config.start is not None:
         vae.load_state_dict(CausalVideoVAE.from_pretrained(config.start).float().state_dict())
-    _set_deviation(vae, config.deviation)
     cache, worlds = Path(config.data.cache), config.data.worlds.counts()
     with processes().main_process_first():
         clips = [rendered_clips(cache, count, world) for world, count in worlds.items()]
+    if config.wake:
+        wake_silent_channels(vae, raw_latents(vae, _some(clips[0])))
+    if config.deviation is not None:
+        _set_deviation(vae, config.deviation)
     samples = ClipCrops(clips, config.data, config.model.latent_channels)
-    objective = VAEObjective(
-        vae.to(memory_format=torch.channels_last_3d), config.mse_weight, config.kl_weight
-    )
+    vae.to(memory_format=torch.channels_last_3d)
+    objective = VAEObjective(vae, config.deviation, config.mse_weight, config.kl_weight)
     last = Trainer(objective, samples, config.training).run()
     if processes().is_main_process:
-        export(config, last, clips[0][:: max(1, len(clips[0]) // SCALE_CLIPS)])
+        export(config, last, _some(clips[0]))
     return Path(config.export) / "vae"
 
 
@@ -138,7 +143,7 @@ def export(config: Config, checkpoint: Path, clips: np.ndarray) -> None:
     vae = build(config.model)
     vae.load_state_dict(read_checkpoint(checkpoint)[0]["ema"])
     vae = vae.to(torch.bfloat16).float().to(memory_format=torch.channels_last_3d)
-    vae.register_to_config(scaling_factor=1 / latent_deviation(vae, clips))
+    vae.register_to_config(scaling_factor=1 / float(raw_latents(vae, clips).std()))
     folder = Path(config.export) / "vae"
     vae.to(torch.bfloat16).save_pretrained(folder)
     start = Path(config.start) if config.start is not None else None
@@ -146,10 +151,15 @@ def export(config: Config, checkpoint: Path, clips: np.ndarray) -> None:
 
 
 @torch.no_grad()
-def latent_deviation(vae: CausalVideoVAE, clips: np.ndarray) -> float:
-    """Standard deviation of raw latents over whole clips (N, F, H, W, 3) uint8."""
+def raw_latents(vae: CausalVideoVAE, clips: np.ndarray) -> Tensor:
+    """Posterior means (N, C, T, h, w) of whole clips (N, F, H, W, 3) uint8."""
     means = [
         vae.encode(torch.from_numpy(clip).permute(3, 0, 1, 2)[None].float() / 127.5 - 1).mean
         for clip in clips
     ]
-    return float(torch.cat(means).std())
+    return torch.cat(means)
+
+
+def _some(clips: np.ndarray) -> np.ndarray:
+    """A few hundred of many clips."""
+    return clips[:: max(1, len(clips) // SCALE_CLIPS)]
