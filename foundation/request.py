@@ -230,19 +230,26 @@ def read_prompts(request: TextToVideoRequest) -> list[str]:
     """
     if request.prompt is not None:
         return [request.prompt]
-    path = request.prompts
-    assert path is not None  # __post_init__ holds one of the two
+    assert request.prompts is not None  # __post_init__ holds one of the two
+    lines = prompt_lines(request.prompts, "prompts")
+    for number, line in lines:
+        check_prompt(line, f"prompts: line {number} of {request.prompts}")
+    return [line for _, line in lines]
+
+
+def prompt_lines(path: Path, name: str) -> list[tuple[int, str]]:
+    """The lines of a file of prompts that are not blank, with their numbers.
+
+    Raises:
+        InputError: The file cannot be read, is not text, or holds no prompt; `name` is the setting's.
+    """
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError:
-        raise InputError(f"prompts: {path} is not text in UTF-8") from None
+        raise InputError(f"{name}: {path} is not text in UTF-8") from None
     except OSError as error:
-        raise InputError(f"prompts: {path} cannot be read: {error.strerror or error}") from None
-    prompts = []
-    for number, line in enumerate(lines, 1):
-        if line.strip():
-            check_prompt(line, f"prompts: line {number} of {path}")
-            prompts.append(line.strip())
+        raise InputError(f"{name}: {path} cannot be read: {error.strerror or error}") from None
+    prompts = [(number, line.strip()) for number, line in enumerate(lines, 1) if line.strip()]
     if not prompts:
-        raise InputError(f"prompts: {path} holds no prompt: one per line is wanted")
+        raise InputError(f"{name}: {path} holds no prompt: one per line is wanted")
     return prompts

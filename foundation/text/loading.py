@@ -75,6 +75,13 @@ def load_mllm(folder: Path | str, dtype: torch.dtype | None = None) -> "PreTrain
     return model
 
 
+def load_causal_lm(folder: Path | str, dtype: torch.dtype | None = None) -> "PreTrainedModel":
+    """A language model with its output head: one that writes."""
+    from transformers import AutoModelForCausalLM
+
+    return _load(AutoModelForCausalLM, _existing(folder, "config.json"), dtype)
+
+
 def load_clip(folder: Path | str, dtype: torch.dtype | None = None) -> "PreTrainedModel":
     """The text tower of CLIP."""
     from transformers import CLIPTextModel
@@ -96,7 +103,7 @@ def _load(architecture: Any, folder: Path, dtype: torch.dtype | None) -> "PreTra
             output_loading_info=True,
         )
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-        raise WeightsError(f"{folder} cannot be loaded as a text encoder: {_first_line(error)}") from error
+        raise WeightsError(f"{folder} cannot be loaded: {_first_line(error)}") from error
     absent = sorted(info["missing_keys"])
     if absent:
         raise WeightsError(f"{folder} is incomplete: {len(absent)} tensors are missing, such as {absent[0]}")

@@ -26,7 +26,7 @@ HEADER, HEADER_END = "<|start_header_id|>", "<|end_header_id|>"
 CLIP_BEGIN, CLIP_END = "<|startoftext|>", "<|endoftext|>"
 SPECIAL_TOKENS = (PAD, BEGIN, END_OF_TURN, HEADER, HEADER_END, IMAGE, CLIP_BEGIN, CLIP_END)
 
-_WORDS = (
+WORDS = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*"
     r"|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
@@ -74,13 +74,19 @@ class StarterSize:
         return (self.image_size // self.patch) ** 2
 
 
-def train_tokenizer(texts: Iterable[str], vocabulary: int) -> Tokenizer:
-    """Byte-level BPE: whatever is written, in any language, has an encoding. Letters are lower-cased."""
+def train_tokenizer(texts: Iterable[str], vocabulary: int, words: str = WORDS) -> Tokenizer:
+    """Byte-level BPE: whatever is written, in any language, has an encoding. Letters are lower-cased.
+
+    Args:
+        texts: what it learns its pieces from.
+        vocabulary: number of pieces, special tokens included.
+        words: a regular expression for what merges stay within.
+    """
     tokenizer = Tokenizer(models.BPE())
     tokenizer.normalizer = normalizers.Sequence([normalizers.NFC(), normalizers.Lowercase()])
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [
-            pre_tokenizers.Split(Regex(_WORDS), behavior="isolated"),
+            pre_tokenizers.Split(Regex(words), behavior="isolated"),
             pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
         ]
     )
