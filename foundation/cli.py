@@ -62,20 +62,24 @@ def make(request: TextToVideoRequest) -> list[Path]:
     return paths
 
 
-def remake(settings: Mapping[str, Any]) -> Clip:
-    """Make one clip from recorded settings, as `kinora rerun` asks for it.
+def remake(recorded: Mapping[str, Any], chosen: Mapping[str, Any]) -> Clip:
+    """Make one clip of a recorded request, as `kinora rerun` asks for it.
 
     Args:
-        settings: a request with its seed; paths in it are ignored, but for the model, which the caller chose.
+        recorded: a stranger's settings; what belongs to a machine, such as paths, is ignored.
+        chosen: settings that hold instead: the model, where it runs, the seed.
 
     Raises:
         KinoraError: A setting or the model is refused.
     """
-    request = dataclasses.replace(from_mapping(TextToVideoRequest, settings, local=False), count=1)
+    request = from_mapping(TextToVideoRequest, {**recorded, "count": 1}, local=False)
+    request = dataclasses.replace(request, **chosen)
 
     from foundation.pipeline import TextToVideoPipeline
 
-    pipe = TextToVideoPipeline.from_pretrained(request.model, **request.runtime())
+    pipe = TextToVideoPipeline.from_pretrained(
+        request.model, base=request.base, note=note, **request.runtime()
+    )
     return _clip(pipe, resolve(request, pipe.defaults)[0])
 
 

@@ -25,13 +25,17 @@ if TYPE_CHECKING:
     from shared.media import Clip
 
 REMAKERS = {"t2v": "foundation.cli"}
-"""Command -> the module whose `remake(settings) -> Clip` makes its clips; an app adds a line of its own."""
+"""Command -> the module whose `remake(recorded, chosen) -> Clip` makes its clips."""
 
 MOST_THREADS = 1024
 
 
-def main(argv: list[str]) -> None:
+def main(argv: list[str], remakers: Mapping[str, str] = REMAKERS) -> None:
     """Make a clip again.
+
+    Args:
+        argv: the command line.
+        remakers: to choose from; the apps bring more than the foundation's own.
 
     Raises:
         CheckFailed: The receipt was edited, or the new frames differ.
@@ -43,8 +47,8 @@ def main(argv: list[str]) -> None:
     from shared.media import Output
 
     output = None if asked.out is None else Output.plan(asked.out, None, several=False)
-    receipt = _read(asked.file)
-    clip = _remake(receipt, asked)
+    receipt = _read(asked.file, remakers)
+    clip = import_module(remakers[receipt["command"]]).remake(receipt["request"], _chosen(receipt, asked))
     if output is not None:
         path = output.path(str(receipt["request"].get("prompt", "clip")), receipt["seed"], len(clip.frames))
         result(str(clip.save(path)))
@@ -59,12 +63,13 @@ def _parser() -> Parser:
     parser.add_argument("--debug", action="store_true", help="show the trace of an error")
     parser.add_argument("--out", type=Path, help="keep the new clip: a file or a folder")
     parser.add_argument("--model", help="the model that made it, if it has no name here")
+    parser.add_argument("--base", help="the rest of a model of which --model is the transformer alone")
     parser.add_argument("--device", help="where to run [default: as the receipt says, if it is here]")
     parser.add_argument("file", type=Path, help="a clip, a picture, or a folder of PNGs")
     return parser
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read(path: Path, remakers: Mapping[str, str]) -> dict[str, Any]:
     """The receipt of a file, if it is the one that was written and says enough."""
     from shared import provenance
 
@@ -79,25 +84,24 @@ def _read(path: Path) -> dict[str, Any]:
     for key in ("command", "request", "seed", "weights_sha256"):
         if receipt.get(key) in (None, {}):
             raise InputError(f"{path} cannot be made again: its receipt has no {key}")
-    if receipt["command"] not in REMAKERS:
+    if receipt["command"] not in remakers:
         raise InputError(
-            f"{path} was made by {shorten(receipt['command'])}, and what is made again is {one_of(REMAKERS)}"
+            f"{path} was made by {shorten(receipt['command'])}, and what is made again is {one_of(remakers)}"
         )
     return receipt
 
 
-def _remake(receipt: Mapping[str, Any], asked: Namespace) -> Clip:
+def _chosen(receipt: Mapping[str, Any], asked: Namespace) -> dict[str, Any]:
+    """What replaces a stranger's settings: the model that has the weights, and this machine's side of the run."""
     import torch
 
-    model = find_model(receipt["weights_sha256"], asked.model)
-    place = _place(receipt.get("runtime", {}), asked.device)
-    threads = receipt.get("runtime", {}).get("threads", 0)
-    if 0 < threads <= MOST_THREADS:
-        torch.set_num_threads(threads)
-    settings = {**receipt["request"], **place, "model": model, "seed": receipt["seed"]}
-    if place["device"] != "cuda":
-        settings.pop("offload", None)
-    return import_module(REMAKERS[receipt["command"]]).remake(settings)
+    runtime = receipt.get("runtime", {})
+    model = find_model(receipt["weights_sha256"], asked.model, asked.base)
+    place = _place(runtime, asked.device)
+    if 0 < runtime.get("threads", 0) <= MOST_THREADS:
+        torch.set_num_threads(runtime["threads"])
+    chosen = {**place, "model": model, "base": asked.base, "seed": receipt["seed"]}
+    return chosen if place["device"] == "cuda" else {**chosen, "offload": "none"}
 
 
 def _place(runtime: Mapping[str, Any], asked: str | None) -> dict[str, str]:
@@ -119,23 +123,24 @@ def _place(runtime: Mapping[str, Any], asked: str | None) -> dict[str, str]:
     return {"device": device.type, "dtype": recorded.dtype}
 
 
-def find_model(weights: Mapping[str, str], given: str | None = None) -> str:
+def find_model(weights: Mapping[str, str], given: str | None = None, base: str | None = None) -> str:
     """The model whose files have these hashes.
 
     Args:
         weights: name -> sha256, as a receipt has them.
         given: the only model to look at; None: all that have a name on this machine.
+        base: gives the rest where `given` is a transformer alone.
 
     Raises:
         WeightsError: There is none; the line names a file that is missing.
     """
     from foundation.weights.fingerprint import files_sha256
-    from foundation.weights.registry import here, weights_of
+    from foundation.weights.registry import find_parts, here
 
     missing = dict(weights)
     for name in [given] if given is not None else here():
         try:
-            digests = set(files_sha256(weights_of(name)).values())
+            digests = set(files_sha256(find_parts(name, base).weights()).values())
         except WeightsError:
             if given is not None:
                 raise

@@ -24,14 +24,16 @@ def models(model_folder, tmp_path_factory):
         yield home
 
 
+def t2v(*argv):
+    cli.main([str(word) for word in argv])
+
+
 @pytest.fixture(scope="module")
 def made(tmp_path_factory, models):
     """A clip that keeps every pixel, and one that does not."""
     folder = tmp_path_factory.mktemp("made")
     for name in ("clip.mkv", "clip.mp4"):
-        cli.main(
-            ["--prompt", "a red circle", "--seed", "7", "--model", "house/tiny", "--out", str(folder / name)]
-        )
+        t2v("--prompt", "a red circle", "--seed", 7, "--model", "house/tiny", "--out", folder / name)
     return folder
 
 
@@ -183,6 +185,23 @@ def test_missing_weights_are_named(clip):
 def test_a_named_model_needs_no_search(clip, model_folder, monkeypatch):
     monkeypatch.setattr("foundation.weights.registry.here", lambda: pytest.fail("searched"))
     again(clip, "--model", model_folder)
+
+
+def test_a_transformers_file_takes_the_rest_from_its_base(models, model_folder, tmp_path, capsys):
+    file = shutil.copy(
+        model_folder / "transformer" / "diffusion_pytorch_model.safetensors", tmp_path / "own.safetensors"
+    )
+    shutil.copy(model_folder / "transformer" / "config.json", tmp_path)
+    t2v("--prompt", "a", "--seed", 1, "--model", file, "--base", "house/tiny", "--out", tmp_path / "a.mkv")
+    again(tmp_path / "a.mkv", "--model", file, "--base", "house/tiny")
+    assert "bit for bit" in capsys.readouterr().out
+
+
+def test_an_app_brings_its_own_clips(clip, monkeypatch):
+    rewritten(clip, command="i2v")
+    with pytest.raises(InputError, match="what is made again is t2v"):
+        again(clip)
+    rerun.main([str(clip)], {**rerun.REMAKERS, "i2v": "foundation.cli"})
 
 
 def test_a_clip_of_another_program_has_nothing_to_go_by(tmp_path):
