@@ -1,0 +1,92 @@
+"""What combines apps: a prompt is rewritten before a generating command sees its request."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from apps.prompt_rewrite.request import BackendName, RewriterSettings, from_environment
+from shared.config import Schema, from_argv, setting
+from shared.config import settings as settings_of
+from shared.console import note, printable
+
+Told = list[tuple[str, dict[str, Any]]]
+"""Prompts as a model reads them, each with what else its receipt says of it."""
+
+
+@dataclass(frozen=True)
+class Rewriting:
+    """What every generating command takes beside its own settings."""
+
+    rewrite: Literal["off", "normal", "master"] = setting(
+        "off", "rewrite the prompt first, see kinora rewrite"
+    )
+    rewrite_backend: BackendName = setting(
+        "starter", "who rewrites; a server's address is in the environment"
+    )
+    rewrite_model: str | None = setting(None, "model of the rewriter", unset="the starter's own")
+    rewrite_fallback: bool = setting(False, "use the prompt as it is when the rewriter's server fails")
+
+
+def text_to_video(argv: list[str]) -> None:
+    """`kinora t2v`, with `--rewrite`.
+
+    Raises:
+        KinoraError: A flag, the rewriter, the model or the place for the result is refused.
+    """
+    from foundation.cli import make
+    from foundation.request import TextToVideoRequest
+
+    generate(TextToVideoRequest, make, argv, "kinora t2v", "A sentence becomes a clip.")
+
+
+def generate(
+    schema: type[Schema], make: Callable[..., object], argv: list[str], prog: str, description: str
+) -> None:
+    """Read a generating command's flags together with those of the rewriter, and carry it out.
+
+    Args:
+        schema: the command's request.
+        make: carries it out: `make(request)`, or `make(request, prepare)` to have its prompts prepared.
+        argv: the command line.
+        prog: the command's name, for messages.
+        description: its line of help.
+    """
+    asked: Any = from_argv(with_rewriting(schema), argv, prog, description)
+    request = schema(**{name: getattr(asked, name) for name in settings_of(schema)})
+    if asked.rewrite == "off":
+        make(request)
+        return
+    rewriting = from_environment(
+        RewriterSettings(
+            mode=asked.rewrite,
+            backend=asked.rewrite_backend,
+            model=asked.rewrite_model,
+            fallback=asked.rewrite_fallback,
+        ),
+        os.environ,
+    )
+    make(request, lambda prompts: rewrite_all(prompts, rewriting))
+
+
+def with_rewriting(schema: type[Schema]) -> Any:
+    """A command's request with the rewriter's settings after its own."""
+    return dataclasses.make_dataclass(schema.__name__, (), bases=(Rewriting, schema), frozen=True)
+
+
+def rewrite_all(prompts: list[str], settings: RewriterSettings) -> Told:
+    """The rewrites of prompts; original and rewrite stand in the receipts. The rewriter is unloaded afterwards."""
+    from apps.prompt_rewrite.cli import tell
+    from apps.prompt_rewrite.pipeline import PromptRewriter
+
+    told = []
+    with PromptRewriter.from_settings(settings) as rewriter:
+        for prompt in prompts:
+            rewrite = rewriter(prompt, settings.mode)
+            tell(rewrite, diff=False)
+            note(f"prompt: {printable(rewrite.text)}")
+            told.append((rewrite.text, {"rewrite": {**rewrite.record(), "backend": settings.backend}}))
+    return told

@@ -1,0 +1,45 @@
+"""What the apps add to commands of the foundation: recipes to train, models to judge.
+
+The foundation knows no app, so the tables stand here; a module in them is imported when it is asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+
+RECIPES = {
+    "rewrite": ("apps.prompt_rewrite.recipes.rewrite", "the starter's prompt rewriter, from nothing"),
+    "rewrite_lora": ("apps.prompt_rewrite.recipes.rewrite_lora", "an adapter for a chat model, on pairs"),
+}
+"""Name -> module with `Config` and `run`, and its line of help; `conf/recipe/NAME.yaml` is in the app's folder."""
+
+EVALUATIONS = {
+    "rewrite": ("apps.prompt_rewrite.evaluation", "what rewrites keep of held-out prompts"),
+}
+"""Name -> module with `Evaluation` (the settings) and `evaluate`, and its line of help."""
+
+
+def train(argv: Sequence[str]) -> None:
+    """`kinora train`: the foundation's recipes and the apps'."""
+    from foundation.training import cli
+
+    recipes = {name: cli.Recipe(module, about, conf_of(module)) for name, (module, about) in RECIPES.items()}
+    cli.main(argv, {**cli.RECIPES, **recipes})
+
+
+def conf_of(module: str) -> Path:
+    """The `conf` folder of the app that a module belongs to."""
+    return Path(__file__).parent / module.split(".")[1] / "conf"
+
+
+def evaluate(argv: Sequence[str]) -> None:
+    """`kinora evaluate`: the foundation's measures and the apps'."""
+    from foundation.evaluation import cli
+
+    measures = dict(cli.MEASURES)
+    for name, (place, about) in EVALUATIONS.items():
+        module = import_module(place)
+        measures[name] = cli.Measure(module.Evaluation, module.evaluate, about)
+    cli.main(argv, measures)
