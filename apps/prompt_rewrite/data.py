@@ -17,7 +17,7 @@ from apps.prompt_rewrite.claims import read_claims
 from apps.prompt_rewrite.facts import Figure, Subject, draw_subject, pick
 from apps.prompt_rewrite.instructions import messages
 from apps.prompt_rewrite.languages import CODES, Language, language
-from apps.prompt_rewrite.packing import encode, pack
+from apps.prompt_rewrite.packing import Example, encode, pack
 from apps.prompt_rewrite.request import Mode
 from apps.prompt_rewrite.speaking import say
 from shared.errors import InputError
@@ -99,9 +99,15 @@ class ToyPairs:
 
     def batch(self, ids: Sequence[int], generators: Sequence[np.random.Generator]) -> Batch:
         """Packed rows, see `pack`."""
-        pairs = [draw_pair(rng) for rng in generators]
-        examples = [encode(self.tokenizer, question(pair.prompt, pair.mode), pair.rewrite) for pair in pairs]
-        return pack(examples, self.row, self.tokenizer.pad_token_id)
+        return pack([self.example(rng) for rng in generators], self.row, self.tokenizer.pad_token_id)
+
+    def example(self, rng: np.random.Generator) -> Example:
+        """The first pair drawn that fits into a row: a few in a thousand do not."""
+        while True:
+            pair = draw_pair(rng)
+            drawn = encode(self.tokenizer, question(pair.prompt, pair.mode), pair.rewrite)
+            if len(drawn.tokens) <= self.row:
+                return drawn
 
 
 # -- pairs of a file ---------------------------------------------------------------------------------------
