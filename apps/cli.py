@@ -22,10 +22,11 @@ class Command:
 
 
 COMMANDS = {
-    "t2v": Command("foundation.cli", "main", "a sentence becomes a clip"),
-    "train": Command("foundation.training.cli", "main", "train a recipe: kinora train RECIPE key=value ..."),
+    "t2v": Command("apps.film", "text_to_video", "a sentence becomes a clip"),
+    "rewrite": Command("apps.prompt_rewrite.cli", "main", "a prompt becomes one that the model understands"),
+    "train": Command("apps.registry", "train", "train a recipe: kinora train RECIPE key=value ..."),
     "models": Command("foundation.weights.cli", "main", "weights on this machine: list, get, convert, check"),
-    "evaluate": Command("foundation.evaluation.cli", "main", "measure a model with the toybox's judges"),
+    "evaluate": Command("apps.registry", "evaluate", "measure a model with the toybox's judges"),
     "rerun": Command("foundation.rerun", "main", "make a clip again from its receipt, compare every pixel"),
     "show": Command("shared.provenance.cli", "show", "print the receipt in a clip"),
     "verify": Command("shared.provenance.cli", "verify", "find out whether a clip is as it was written"),

@@ -1,7 +1,7 @@
 """`kinora train RECIPE key=value ...`: Hydra from end to end."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -22,10 +22,11 @@ CONF = Path(__file__).resolve().parents[1] / "conf"
 
 @dataclass(frozen=True)
 class Recipe:
-    """Where a recipe's `Config` and `run` live, and its line of help."""
+    """Where a recipe's `Config` and `run` live, its line of help, and the folder that holds `recipe/NAME.yaml`."""
 
     module: str
     help: str
+    conf: Path = CONF
 
 
 RECIPES = {
@@ -35,29 +36,33 @@ RECIPES = {
 }
 
 
-def main(argv: Sequence[str]) -> None:
+def main(argv: Sequence[str], recipes: Mapping[str, Recipe] = RECIPES) -> None:
     """Run the recipe that is named first, with Hydra overrides behind it.
+
+    Args:
+        argv: the command line.
+        recipes: to choose from; the apps bring more than the foundation's own.
 
     Raises:
         InputError: no such recipe.
         ConfigError: a key or value that the recipe does not have.
     """
     if not argv or argv[0] in ("-h", "--help"):
-        result(overview())
+        result(overview(recipes))
         return
     name, *overrides = argv
-    if name not in RECIPES:
+    if name not in recipes:
         raise InputError(
-            f"unknown recipe {shorten(name)}{near_miss(name, RECIPES)}: {one_of(RECIPES)} expected"
+            f"unknown recipe {shorten(name)}{near_miss(name, recipes)}: {one_of(recipes)} expected"
         )
     if "--help" in overrides:
-        result(OmegaConf.to_yaml(configuration(name, [])).rstrip())
+        result(OmegaConf.to_yaml(configuration(name, [], recipes)).rstrip())
         return
-    settings = OmegaConf.to_object(configuration(name, overrides))
-    result(str(import_module(RECIPES[name].module).run(settings)))
+    settings = OmegaConf.to_object(configuration(name, overrides, recipes))
+    result(str(import_module(recipes[name].module).run(settings)))
 
 
-def configuration(name: str, overrides: Sequence[str]) -> Any:
+def configuration(name: str, overrides: Sequence[str], recipes: Mapping[str, Recipe] = RECIPES) -> Any:
     """The recipe's typed configuration: its dataclass, filled from `conf/recipe`, then from the overrides.
 
     Raises:
@@ -68,11 +73,12 @@ def configuration(name: str, overrides: Sequence[str]) -> Any:
             raise ConfigError(
                 f"recipe {name} cannot take {shorten(override)}: its settings are fixed; write key=value"
             )
-    schema = import_module(RECIPES[name].module).Config
+    schema = import_module(recipes[name].module).Config
     ConfigStore.instance().store(group="schema", name=name, node=schema, package="_global_")
     try:
         with initialize_config_dir(str(CONF), version_base="1.3"):
-            return compose("train", overrides=[f"recipe={name}", *overrides])
+            place = f"hydra.searchpath=['file://{recipes[name].conf}']"
+            return compose("train", overrides=[place, f"recipe={name}", *overrides])
     except (HydraException, OmegaConfBaseException) as error:
         reason = " ".join(str(error.__cause__ or error).split("\n")[0].split())
         raise ConfigError(
@@ -81,9 +87,10 @@ def configuration(name: str, overrides: Sequence[str]) -> Any:
         ) from error
 
 
-def overview() -> str:
+def overview(recipes: Mapping[str, Recipe] = RECIPES) -> str:
     """What `kinora train --help` prints."""
-    lines = [f"  {name:<8}{recipe.help}" for name, recipe in RECIPES.items()]
+    width = max(map(len, recipes)) + 2
+    lines = [f"  {name:<{width}}{recipe.help}" for name, recipe in recipes.items()]
     return "\n".join(
         [
             "usage: kinora train RECIPE [key=value ...]",

@@ -23,7 +23,13 @@ from shared.errors import ConfigError, InputError
 from shared.toybox.captions import ActorFacts, SceneFacts
 
 TINY = ["model.vocabulary=400", "model.hidden=16", "model.layers=1", "model.heads=2", "model.mlp=16"]
-TINY += ["data.tokenizer_pairs=60", "data.pairs=64", "training.batch_size=4", "training.precision='no'"]
+TINY += [
+    "data.row=256",
+    "data.tokenizer_pairs=60",
+    "data.pairs=64",
+    "training.batch_size=4",
+    "training.precision='no'",
+]
 
 
 def train(name, *overrides):

@@ -1,0 +1,42 @@
+"""What apps add to `kinora train` and `kinora evaluate`."""
+
+import pytest
+
+from apps import registry
+from foundation.training import cli
+from shared.errors import ConfigError, InputError
+
+
+def recipes():
+    return {
+        n: cli.Recipe(module, about, registry.conf_of(module))
+        for n, (module, about) in registry.RECIPES.items()
+    }
+
+
+@pytest.mark.parametrize("name", registry.RECIPES)
+def test_every_recipe_has_a_typed_configuration(name):
+    assert cli.configuration(name, ["export=elsewhere"], recipes()).export == "elsewhere"
+    with pytest.raises(ConfigError, match=f"recipe {name} cannot take"):
+        cli.configuration(name, ["training.stepz=1"], recipes())
+
+
+@pytest.mark.parametrize("command", [registry.train, registry.evaluate])
+def test_help_names_what_apps_bring_beside_the_foundation(command, capsys):
+    command(["--help"])
+    printed = capsys.readouterr().out
+    assert "  rewrite" in printed
+    assert "  vae" in printed
+
+
+def test_an_unknown_name_is_refused_with_the_nearest_of_all():
+    with pytest.raises(InputError, match="did you mean rewrite"):
+        registry.train(["rewrit"])
+    with pytest.raises(InputError, match="did you mean rewrite"):
+        registry.evaluate(["rewrit"])
+
+
+@pytest.mark.parametrize("name", registry.EVALUATIONS)
+def test_an_evaluation_refuses_a_setting_that_does_not_exist(name):
+    with pytest.raises(InputError, match="unknown flag"):
+        registry.evaluate([name, "--nope"])
