@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import secrets
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from foundation.request import TextToVideoRequest, read_prompts, resolve
@@ -31,10 +31,21 @@ def main(argv: list[str]) -> None:
     make(from_argv(TextToVideoRequest, argv, "kinora t2v", "A sentence becomes a clip."))
 
 
-def make(request: TextToVideoRequest) -> list[Path]:
+def as_given(prompts: list[str]) -> list[tuple[str, dict[str, Any]]]:
+    """Prompts as the user wrote them, with nothing for their receipts."""
+    return [(prompt, {}) for prompt in prompts]
+
+
+def make(
+    request: TextToVideoRequest, prepare: Callable[[list[str]], list[tuple[str, dict[str, Any]]]] = as_given
+) -> list[Path]:
     """Make every clip of a request and print where it is.
 
     What needs no model (prompts, the place for the files) is checked before torch is imported.
+
+    Args:
+        request: What to make.
+        prepare: Gives each prompt as the model shall read it, with what else its receipt says of it.
 
     Returns:
         The paths of the clips in the order of prompts, then of seeds.
@@ -46,6 +57,8 @@ def make(request: TextToVideoRequest) -> list[Path]:
         first_seed = secrets.randbelow(_RANDOM_SEEDS)
         note(f"seed {first_seed} was drawn; --seed {first_seed} makes the same again")
 
+    told = prepare(prompts)
+
     from foundation.pipeline import TextToVideoPipeline
 
     pipe = TextToVideoPipeline.from_pretrained(
@@ -55,10 +68,10 @@ def make(request: TextToVideoRequest) -> list[Path]:
     for line in notes:
         note(line)
     paths = []
-    for prompt in prompts:
+    for prompt, about in told:
         for seed in range(first_seed, first_seed + request.count):
             one = dataclasses.replace(resolved, prompt=prompt, prompts=None, seed=seed, count=1)
-            paths.append(_make_one(pipe, one, output))
+            paths.append(_make_one(pipe, one, output, about))
     return paths
 
 
@@ -83,8 +96,11 @@ def remake(recorded: Mapping[str, Any], chosen: Mapping[str, Any]) -> Clip:
     return _clip(pipe, resolve(request, pipe.defaults)[0])
 
 
-def _make_one(pipe: TextToVideoPipeline, request: TextToVideoRequest, output: Output) -> Path:
+def _make_one(
+    pipe: TextToVideoPipeline, request: TextToVideoRequest, output: Output, about: dict[str, Any]
+) -> Path:
     clip = _clip(pipe, request)
+    clip = dataclasses.replace(clip, metadata={**clip.metadata, **about})
     path = clip.save(output.path(str(request.prompt), clip.metadata["seed"], len(clip.frames)))
     result(str(path))
     if request.contact_sheet:
