@@ -4,7 +4,8 @@ import os
 import tempfile
 
 # Hashes of weights are recorded apart from the user's own record.
-os.environ["KINORA_CACHE"] = tempfile.mkdtemp(prefix="kinora-cache-")
+_cache = tempfile.TemporaryDirectory(prefix="kinora-cache-")
+os.environ["KINORA_CACHE"] = _cache.name
 
 # Set before any library of Hugging Face's is imported: a test that would download fails instead.
 os.environ["HF_HUB_OFFLINE"] = "1"
