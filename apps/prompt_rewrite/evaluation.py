@@ -52,7 +52,7 @@ def evaluate(request: Evaluation) -> Scores:
     from foundation.evaluation.report import Scores, Tally
     from foundation.weights.registry import resolve
 
-    folder = Path(str(resolve(request.model))) / "prompt_rewrite"
+    folder = resolve(request.model) / "prompt_rewrite"
     tally, clock = Tally(), Clock()
     with PromptRewriter(StarterBackend(folder)) as rewriter:
         rewriter("a red circle moves right on a gray background")  # loads the model, which is not measured
