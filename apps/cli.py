@@ -60,17 +60,11 @@ def dispatch(argv: Sequence[str]) -> int | None:
 
 def overview() -> str:
     """What `kinora --help` prints."""
-    lines = [f"  {name:<10}{command.help}" for name, command in COMMANDS.items()]
-    return "\n".join(
-        [
-            "usage: kinora COMMAND ... [--debug]",
-            "",
-            "A prompt, a picture, a voice or a pose becomes a finished clip.",
-            "",
-            *lines,
-            "",
-            "kinora COMMAND --help shows a command's flags; --debug shows the trace of an error.",
-        ]
+    return console.overview(
+        "kinora COMMAND ... [--debug]",
+        {name: command.help for name, command in COMMANDS.items()},
+        "A prompt, a picture, a voice or a pose becomes a finished clip.",
+        "kinora COMMAND --help shows a command's flags; --debug shows the trace of an error.",
     )
 
 

@@ -74,7 +74,7 @@ def generate(
 
 def with_rewriting(schema: type[Schema]) -> Any:
     """A command's request with the rewriter's settings after its own."""
-    return dataclasses.make_dataclass(schema.__name__, (), bases=(Rewriting, schema), frozen=True)
+    return dataclasses.make_dataclass(schema.__name__, (), bases=(schema, Rewriting), frozen=True)
 
 
 def rewrite_all(prompts: list[str], settings: RewriterSettings) -> Told:

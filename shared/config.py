@@ -71,9 +71,10 @@ def setting(default: Any, help: str, **about: Any) -> Any:
 
 
 def settings(cls: type[Schema]) -> dict[str, tuple[dataclasses.Field, Setting]]:
-    """The fields of a request by name, with their settings: its own as declared, then the inherited ones."""
-    own = inspect.get_annotations(cls)
-    fields = sorted(dataclasses.fields(cls), key=lambda field: field.name not in own)
+    """The fields of a request by name, with their settings: its own as declared, then those of its bases."""
+    homes = reversed(list(enumerate(cls.__mro__)))
+    places = {name: place for place, home in homes for name in inspect.get_annotations(home)}
+    fields = sorted(dataclasses.fields(cls), key=lambda field: places[field.name])
     return {field.name: (field, field.metadata["setting"]) for field in fields}
 
 

@@ -10,7 +10,7 @@ import contextlib
 import os
 import sys
 import traceback
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 
 from shared.errors import KinoraError
 
@@ -31,6 +31,20 @@ def note(text: str) -> None:
 def printable(text: str) -> str:
     """A stranger's text with everything that could steer a terminal written as an escape."""
     return "".join(char if char.isprintable() or char in "\n\t" else f"\\u{ord(char):04x}" for char in text)
+
+
+def overview(usage: str, entries: Mapping[str, str], about: str = "", after: str = "") -> str:
+    """What `--help` prints where a name comes first on the command line.
+
+    Args:
+        usage: The form of the command line.
+        entries: Name -> its line of help.
+        about: What they are for.
+        after: Where to read on.
+    """
+    width = max(map(len, entries)) + 2
+    lines = "\n".join(f"  {name:<{width}}{line}" for name, line in entries.items())
+    return "\n\n".join(part for part in (f"usage: {usage}", about, lines, after) if part)
 
 
 class Progress:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from shared.config import check, from_argv, near_miss, one_of, setting, shorten
-from shared.console import note, progress, result, run
+from shared.console import note, overview, progress, result, run
 from shared.errors import CheckFailed, InputError
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from foundation.evaluation.report import Scores
     from foundation.evaluation.t2v import Prompt
 
-USAGE = "usage: kinora evaluate NAME [flags]"
+USAGE = "kinora evaluate NAME [flags]"
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def main(argv: Sequence[str], measures: Mapping[str, Measure] | None = None) -> 
     """
     measures = MEASURES if measures is None else measures
     if not argv or argv[0] in ("-h", "--help"):
-        result("\n".join([USAGE, "", *(f"  {name:<9}{one.help}" for name, one in measures.items())]))
+        result(overview(USAGE, {name: measure.help for name, measure in measures.items()}))
         return
     name, *flags = argv
     if name not in measures:

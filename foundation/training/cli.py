@@ -14,7 +14,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from shared.config import near_miss, one_of, shorten
-from shared.console import result, run
+from shared.console import overview, result, run
 from shared.errors import ConfigError, InputError
 
 CONF = Path(__file__).resolve().parents[1] / "conf"
@@ -48,7 +48,9 @@ def main(argv: Sequence[str], recipes: Mapping[str, Recipe] = RECIPES) -> None:
         ConfigError: a key or value that the recipe does not have.
     """
     if not argv or argv[0] in ("-h", "--help"):
-        result(overview(recipes))
+        lines = {name: recipe.help for name, recipe in recipes.items()}
+        after = "kinora train RECIPE --help prints its settings"
+        result(overview("kinora train RECIPE [key=value ...]", lines, after=after))
         return
     name, *overrides = argv
     if name not in recipes:
@@ -85,22 +87,6 @@ def configuration(name: str, overrides: Sequence[str], recipes: Mapping[str, Rec
             f"recipe {name} cannot take {shorten(' '.join(overrides))}: {reason}; "
             f"kinora train {name} --help lists its settings"
         ) from error
-
-
-def overview(recipes: Mapping[str, Recipe] = RECIPES) -> str:
-    """What `kinora train --help` prints."""
-    width = max(map(len, recipes)) + 2
-    lines = [f"  {name:<{width}}{recipe.help}" for name, recipe in recipes.items()]
-    return "\n".join(
-        [
-            "usage: kinora train RECIPE [key=value ...]",
-            "",
-            "recipes:",
-            *lines,
-            "",
-            "kinora train RECIPE --help prints its settings",
-        ]
-    )
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from foundation.weights.registry import KNOWN, here, weights_of
 from shared.config import Parser, near_miss, shorten
-from shared.console import note, printable, result, run
+from shared.console import note, overview, printable, result, run
 from shared.errors import CheckFailed, InputError
 
 LAYOUTS = ("official", "diffusers")
@@ -23,10 +23,10 @@ def main(argv: Sequence[str]) -> None:
         CheckFailed: `check` found a changed or damaged file.
     """
     if not argv or argv[0] in ("-h", "--help"):
-        lines = "\n".join(
-            f"  {name:<9}{(action.__doc__ or '').rstrip('.')}" for name, action in ACTIONS.items()
+        lines = {name: (action.__doc__ or "").rstrip(".") for name, action in ACTIONS.items()}
+        result(
+            overview("kinora models ACTION ...", lines, after="kinora models ACTION --help shows its flags.")
         )
-        result(f"usage: kinora models ACTION ...\n\n{lines}\n\nkinora models ACTION --help shows its flags.")
         return
     name, *rest = argv
     if name not in ACTIONS:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.config import Size, check, from_argv, from_mapping, near_miss, setting, to_mapping
+from shared.config import Size, check, from_argv, from_mapping, near_miss, setting, settings, to_mapping
 from shared.errors import InputError
 
 
@@ -86,6 +86,21 @@ def test_a_mapping_is_held_to_the_same_schema(mapping, words):
 def test_python_is_held_to_the_same_bounds():
     with pytest.raises(InputError, match="steps must be 1 to 1000"):
         Order(steps=1001)
+
+
+@dataclass(frozen=True)
+class Rush(Order):
+    gift: str = setting("", "for whom")
+
+
+def test_a_requests_own_settings_come_before_those_it_inherits():
+    assert list(settings(Rush)) == ["gift", "name", "steps", "scale", "size", "quick", "place"]
+
+
+def test_what_belongs_to_a_machine_is_not_taken_from_a_stranger():
+    said = {"steps": 3, "place": "/etc/passwd"}
+    assert from_mapping(Order, said, local=False) == Order(steps=3)
+    assert from_mapping(Order, said).place == Path("/etc/passwd")
 
 
 def test_a_receipt_keeps_no_paths():

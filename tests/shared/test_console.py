@@ -68,3 +68,17 @@ def test_a_closed_pipe_is_no_error():
     done = subprocess.run([sys.executable, "-c", script], stdout=write, stderr=subprocess.PIPE, check=False)
     os.close(write)
     assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_an_overview_names_every_entry_in_columns():
+    printed = console.overview(
+        "kinora train RECIPE", {"vae": "the VAE", "rewrite_lora": "an adapter"}, after="more"
+    )
+    assert printed.split("\n") == [
+        "usage: kinora train RECIPE",
+        "",
+        "  vae           the VAE",
+        "  rewrite_lora  an adapter",
+        "",
+        "more",
+    ]
