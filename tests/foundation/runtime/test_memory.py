@@ -78,6 +78,13 @@ def test_float8_storage_computes_in_the_chosen_precision(model_folder):
     assert psnr(plain, cast) > 25
 
 
+def test_float8_storage_and_groups_go_together(model_folder):
+    pipe = TextToVideoPipeline.from_pretrained(str(model_folder), device="cpu", quantise="float8")
+    expected = pipe(PROMPT).frames
+    place(pipe, "group", CPU)
+    assert np.array_equal(pipe(PROMPT).frames, expected)
+
+
 @pytest.mark.parametrize(
     ("error", "words"),
     [
