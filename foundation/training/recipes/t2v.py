@@ -20,7 +20,8 @@ from foundation.training.trainer import Batch, Trainer, processes
 from foundation.transformer import Conditioning, TextConditioning, VideoTransformer
 from foundation.vae.model import CausalVideoVAE
 from foundation.weights.fingerprint import latents_sha256, text_sha256
-from foundation.weights.folder import FROZEN_FILE, write_defaults, write_index, write_training
+from foundation.weights.folder import COMPONENTS, FROZEN_FILE, write_defaults, write_index, write_training
+from foundation.weights.loading import load_model
 from shared.config import Size
 
 
@@ -65,9 +66,13 @@ class SamplingDefaults:
 
 @dataclass
 class Config:
-    """Everything that `kinora train t2v` can set."""
+    """Everything that `kinora train t2v` can set.
+
+    Training starts from the transformer of the model folder `start`, or from nothing (`model` says how wide).
+    """
 
     base: str = "weights/starter"
+    start: str | None = None
     export: str = "weights/starter"
     shift: float = 3.0
     compile: bool = False
@@ -143,12 +148,7 @@ def run(config: Config) -> Path:
         Path(config.data.cache), config.data.worlds.counts(), config.data.variants, vae, text
     )
     empty = text([""])
-    model = VideoTransformer(
-        **vars(config.model),
-        text_embed_dim=empty.embeds.shape[-1],
-        pooled_projection_dim=empty.pooled.shape[-1],
-    )
-    model.initialise()
+    model = _started(Path(config.start)) if config.start else _new(config.model, vae, empty)
     if config.compile:
         model.compile_repeated_blocks(dynamic=True)
     samples = CachedSamples(cache, empty.to(dtype=torch.bfloat16), config.data, config.shift)
@@ -161,12 +161,31 @@ def run(config: Config) -> Path:
     return Path(config.export)
 
 
+def _new(model: TransformerModel, vae: CausalVideoVAE, text: TextConditioning) -> VideoTransformer:
+    """A transformer for these latents and this text, with start values."""
+    channels = vae.config.latent_channels
+    transformer = VideoTransformer(
+        **vars(model),
+        in_channels=channels,
+        out_channels=channels,
+        text_embed_dim=text.embeds.shape[-1],
+        pooled_projection_dim=text.pooled.shape[-1],
+    )
+    transformer.initialise()
+    return transformer
+
+
+def _started(folder: Path) -> VideoTransformer:
+    return load_model(VideoTransformer, folder / "transformer", torch.float32).train().requires_grad_(True)
+
+
 def export(config: Config, checkpoint: Path, model: VideoTransformer) -> None:
-    """Write the averaged weights in bfloat16 and what makes the folder a whole model."""
+    """Write the averaged weights in bfloat16, and what makes the folder a whole model where all parts are there."""
     model.load_state_dict(read_checkpoint(checkpoint)[0]["ema"])
     folder = Path(config.export)
     model.to(torch.bfloat16).save_pretrained(folder / "transformer")
-    write_training(folder / "transformer", {"recipe": "t2v", **asdict(config)})
+    start = Path(config.start) / "transformer" if config.start else None
+    write_training(folder / "transformer", {"recipe": "t2v", **asdict(config)}, start)
     sampling = config.sampling
     defaults = ModelDefaults(
         fps=8.0,
@@ -178,4 +197,5 @@ def export(config: Config, checkpoint: Path, model: VideoTransformer) -> None:
         guidance=None,
     )
     write_defaults(folder, defaults)
-    write_index(folder)
+    if all((folder / part).is_dir() for part in COMPONENTS):
+        write_index(folder)

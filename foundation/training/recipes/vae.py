@@ -41,7 +41,7 @@ class Crops:
         )
     )
     cache: str = "cache/toybox"
-    frames: int = 9
+    frames: int = 17
     size: int = 32
     looks: int = 3
 
@@ -50,8 +50,9 @@ class Crops:
 class Config:
     """Everything that `kinora train vae` can set.
 
-    Training starts from the weights of the folder `start`, or from nothing; `wake` draws its silent channels anew.
-    The posterior has the standard deviation `deviation` everywhere; null learns it.
+    Training starts from the weights of the folder `start`, or from nothing; `wake` draws its silent channels anew,
+    `decoder_only` leaves the latents as they are. The posterior has the standard deviation `deviation` everywhere;
+    null learns it.
     """
 
     training: Training = field(default_factory=lambda: Training(output="runs/vae"))
@@ -59,6 +60,7 @@ class Config:
     data: Crops = field(default_factory=Crops)
     start: str | None = None
     wake: bool = False
+    decoder_only: bool = False
     deviation: float | None = 0.1
     mse_weight: float = 2.0
     kl_weight: float = 1e-6
@@ -102,30 +104,34 @@ class ClipCrops:
 def run(config: Config) -> Path:
     """Train, write the VAE's folder, and return where it is."""
     torch.manual_seed(config.training.seed)
-    vae = build(config.model)
-    if config.start is not None:
-        vae.load_state_dict(CausalVideoVAE.from_pretrained(config.start).float().state_dict())
+    vae = (
+        build(config.model) if config.start is None else CausalVideoVAE.from_pretrained(config.start).float()
+    )
     cache, worlds = Path(config.data.cache), config.data.worlds.counts()
     with processes().main_process_first():
         clips = [rendered_clips(cache, count, world) for world, count in worlds.items()]
-    if config.wake:
-        wake_silent_channels(vae, raw_latents(vae, _some(clips[0])))
-    if config.deviation is not None:
-        _set_deviation(vae, config.deviation)
-    samples = ClipCrops(clips, config.data, config.model.latent_channels)
+    samples = ClipCrops(clips, config.data, vae.config.latent_channels)
+    if config.decoder_only:
+        vae.encoder.requires_grad_(False)
+        vae.quant_conv.requires_grad_(False)
+    else:
+        _prepare_posterior(config, vae, _some(clips[0]))
     vae.to(memory_format=torch.channels_last_3d)
     objective = VAEObjective(vae, config.deviation, config.mse_weight, config.kl_weight)
     last = Trainer(objective, samples, config.training).run()
     if processes().is_main_process:
-        export(config, last, _some(clips[0]))
+        export(config, vae, last, _some(clips[0]))
     return Path(config.export) / "vae"
 
 
-def _set_deviation(vae: CausalVideoVAE, deviation: float) -> None:
-    channels = vae.config.latent_channels
-    with torch.no_grad():
+@torch.no_grad()
+def _prepare_posterior(config: Config, vae: CausalVideoVAE, clips: np.ndarray) -> None:
+    if config.wake:
+        wake_silent_channels(vae, raw_latents(vae, clips))
+    if config.deviation is not None:
+        channels = vae.config.latent_channels
         vae.quant_conv.weight[channels:] = 0
-        vae.quant_conv.bias[channels:] = 2 * math.log(deviation)
+        vae.quant_conv.bias[channels:] = 2 * math.log(config.deviation)
 
 
 def build(model: VAEModel) -> CausalVideoVAE:
@@ -138,12 +144,15 @@ def build(model: VAEModel) -> CausalVideoVAE:
     )
 
 
-def export(config: Config, checkpoint: Path, clips: np.ndarray) -> None:
-    """Write the averaged weights in bfloat16; `scaling_factor` gives the latents of `clips` unit deviation."""
-    vae = build(config.model)
-    vae.load_state_dict(read_checkpoint(checkpoint)[0]["ema"])
+def export(config: Config, vae: CausalVideoVAE, checkpoint: Path, clips: np.ndarray) -> None:
+    """Write the averaged weights in bfloat16; `scaling_factor` gives the latents of `clips` unit deviation.
+
+    Where the decoder alone was trained it stays as it is: the latents did not change.
+    """
+    vae.load_state_dict(read_checkpoint(checkpoint)[0]["ema"], strict=False)
     vae = vae.to(torch.bfloat16).float().to(memory_format=torch.channels_last_3d)
-    vae.register_to_config(scaling_factor=1 / float(raw_latents(vae, clips).std()))
+    if not config.decoder_only:
+        vae.register_to_config(scaling_factor=1 / float(raw_latents(vae, clips).std()))
     folder = Path(config.export) / "vae"
     vae.to(torch.bfloat16).save_pretrained(folder)
     start = Path(config.start) if config.start is not None else None
@@ -154,8 +163,7 @@ def export(config: Config, checkpoint: Path, clips: np.ndarray) -> None:
 def raw_latents(vae: CausalVideoVAE, clips: np.ndarray) -> Tensor:
     """Posterior means (N, C, T, h, w) of whole clips (N, F, H, W, 3) uint8."""
     means = [
-        vae.encode(torch.from_numpy(clip).permute(3, 0, 1, 2)[None].float() / 127.5 - 1).mean
-        for clip in clips
+        vae.encode(torch.tensor(clip).permute(3, 0, 1, 2)[None].float() / 127.5 - 1).mean for clip in clips
     ]
     return torch.cat(means)
 

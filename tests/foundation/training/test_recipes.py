@@ -1,0 +1,80 @@
+"""The VAE's and the transformer's recipes end to end, at a width that proves the way and not the quality."""
+
+import json
+
+import pytest
+import torch
+
+from foundation.training.config import Training
+from foundation.training.recipes import t2v, vae
+from foundation.training.toy_clips import Worlds
+from foundation.transformer.model import VideoTransformer
+from foundation.vae.model import CausalVideoVAE
+from foundation.weights.fingerprint import latents_sha256
+from foundation.weights.folder import FROZEN_FILE, TRAINING_FILE
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    return str(tmp_path_factory.mktemp("cache"))
+
+
+def training(output):
+    return Training(output=str(output), steps=2, batch_size=2, precision="no", warmup=1)
+
+
+def train_vae(folder, cache, **changes):
+    config = vae.Config(
+        training=training(folder / "run"),
+        model=vae.VAEModel(block_out_channels=[8, 8, 8], latent_channels=4),
+        data=vae.Crops(worlds=Worlds(mix=4), cache=cache, frames=5, size=16, looks=2),
+        export=str(folder),
+        **changes,
+    )
+    made = vae.run(config)
+    return CausalVideoVAE.from_pretrained(made), json.loads((made / TRAINING_FILE).read_text())
+
+
+def test_a_decoder_trained_on_its_own_keeps_the_latents(tmp_path, cache):
+    first, runs = train_vae(tmp_path / "first", cache)
+    assert [run["recipe"] for run in runs] == ["vae"]
+    start = str(tmp_path / "first" / "vae")
+    decoder, runs = train_vae(tmp_path / "decoder", cache, start=start, decoder_only=True)
+    assert len(runs) == 2
+    assert latents_sha256(decoder) == latents_sha256(first)
+    assert not torch.equal(decoder.decoder.conv_in.conv.weight, first.decoder.conv_in.conv.weight)
+    whole, _ = train_vae(tmp_path / "whole", cache, start=start)
+    assert latents_sha256(whole) != latents_sha256(first)
+
+
+def test_latents_have_unit_deviation_after_scaling(tmp_path, cache):
+    made, _ = train_vae(tmp_path, cache)
+    clips = vae.rendered_clips(vae.Path(cache), 4)
+    scaled = vae.raw_latents(made.float(), clips) * made.config.scaling_factor
+    assert float(scaled.std()) == pytest.approx(1, abs=0.02)
+
+
+def test_a_transformer_is_trained_on_what_it_names_and_goes_on_from_its_folder(model_folder, tmp_path, cache):
+    def run(name, **changes):
+        config = t2v.Config(
+            base=str(model_folder),
+            export=str(tmp_path / name),
+            training=training(tmp_path / name / "run"),
+            model=t2v.TransformerModel(
+                num_attention_heads=2, attention_head_dim=16, num_single_layers=1, rope_axes_dim=[4, 6, 6]
+            ),
+            data=t2v.ToyboxData(cache=cache, worlds=Worlds(scenes=3, puppets=2), variants=2),
+            **changes,
+        )
+        folder = t2v.run(config) / "transformer"
+        return VideoTransformer.from_pretrained(folder), folder
+
+    first, folder = run("first")
+    frozen = json.loads((folder / FROZEN_FILE).read_text())
+    assert frozen["vae"] == latents_sha256(CausalVideoVAE.from_pretrained(model_folder / "vae"))
+    second, folder = run("second", start=str(tmp_path / "first"))
+    assert len(json.loads((folder / TRAINING_FILE).read_text())) == 2
+    for before, after in zip(first.parameters(), second.parameters(), strict=True):
+        assert (before - after).abs().max() < 0.5
