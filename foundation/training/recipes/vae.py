@@ -13,6 +13,7 @@ from foundation.training.checkpoint import read_checkpoint
 from foundation.training.config import Training
 from foundation.training.toy_clips import Worlds, rendered_clips
 from foundation.training.trainer import Batch, Trainer, processes
+from foundation.vae.deeper import deepened
 from foundation.vae.losses import VAEObjective
 from foundation.vae.model import CausalVideoVAE
 from foundation.vae.silent import wake_silent_channels
@@ -50,15 +51,16 @@ class Crops:
 class Config:
     """Everything that `kinora train vae` can set.
 
-    Training starts from the weights of the folder `start`, or from nothing; `wake` draws its silent channels anew,
-    `decoder_only` leaves the latents as they are. The posterior has the standard deviation `deviation` everywhere;
-    null learns it.
+    Training starts from the weights of the folder `start`, or from nothing; `deepen` adds residual blocks to that
+    many a level, `wake` draws its silent channels anew, `decoder_only` leaves the latents as they are. The posterior
+    has the standard deviation `deviation` everywhere; null learns it.
     """
 
     training: Training = field(default_factory=lambda: Training(output="runs/vae"))
     model: VAEModel = field(default_factory=VAEModel)
     data: Crops = field(default_factory=Crops)
     start: str | None = None
+    deepen: int | None = None
     wake: bool = False
     decoder_only: bool = False
     deviation: float | None = 0.1
@@ -107,6 +109,8 @@ def run(config: Config) -> Path:
     vae = (
         build(config.model) if config.start is None else CausalVideoVAE.from_pretrained(config.start).float()
     )
+    if config.deepen is not None:
+        vae = deepened(vae, config.deepen)
     cache, worlds = Path(config.data.cache), config.data.worlds.counts()
     with processes().main_process_first():
         clips = [rendered_clips(cache, count, world) for world, count in worlds.items()]
