@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image, ImageDraw, PngImagePlugin, UnidentifiedImageError
+from PIL import Image, ImageDraw, ImageOps, PngImagePlugin, UnidentifiedImageError
 
 from shared.errors import InputError
 
@@ -42,16 +42,21 @@ def write_png(frame: NDArray[np.uint8], path: Path, text: str | None = None) -> 
 
 
 def read_png(path: Path) -> NDArray[np.uint8]:
-    """The picture in a PNG (or another still format that Pillow knows) as (H, W, 3) uint8.
+    """The picture in a PNG (or another still format that Pillow knows), upright, as (H, W, 3) uint8.
 
     Raises:
         InputError: The file is missing, damaged, or no picture.
     """
     try:
         with Image.open(path) as picture:
-            return np.asarray(picture.convert("RGB"))
+            return np.asarray(ImageOps.exif_transpose(picture).convert("RGB"))
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise InputError(f"{path} cannot be read as a picture: {error}") from error
+
+
+def covering(frame: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
+    """The frame resized until it covers height x width, and the middle of that: (height, width, 3) uint8."""
+    return np.asarray(ImageOps.fit(Image.fromarray(frame), (width, height), Image.Resampling.LANCZOS))
 
 
 def write_png_folder(frames: Frames, folder: Path) -> None:

@@ -200,13 +200,16 @@ def decode(path: Path) -> tuple[Frames, float]:
             fps = (len(decoded) - 1) / (decoded[-1].time - decoded[0].time)  # delays are not all the same
     if not decoded or not fps:
         raise InputError(f"{path} has no picture")
-    return np.stack([_to_rgb(frame) for frame in decoded]), fps
+    return np.stack([to_rgb(frame) for frame in decoded]), fps
 
 
-def _to_rgb(frame: av.VideoFrame) -> NDArray[np.uint8]:
+def to_rgb(frame: av.VideoFrame) -> NDArray[np.uint8]:
+    """A decoded frame as players show it, (H, W, 3) uint8: a phone held upright films lying on its side."""
+    turns = round(frame.rotation / 90)
     if not frame.format.is_rgb:
         frame = frame.reformat(format="rgb24", dst_color_range=ColorRange.JPEG)
-    return frame.to_ndarray(format="rgb24").astype(np.uint8, copy=False)
+    picture = frame.to_ndarray(format="rgb24").astype(np.uint8, copy=False)
+    return np.ascontiguousarray(np.rot90(picture, turns)) if turns else picture
 
 
 def comment(path: Path) -> str:

@@ -1,0 +1,82 @@
+"""A film looked through frame by frame, so that a long one never stands in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from shared.errors import InputError
+from shared.media.video import opened, to_rgb
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, eq=False)
+class Film:
+    """What a film is, without its pictures.
+
+    Attributes:
+        times: (F,), seconds from the first frame to each, rising.
+        height: of a frame as players show it.
+        width: likewise.
+    """
+
+    times: NDArray[np.float64]
+    height: int
+    width: int
+
+
+def look_through(path: Path) -> Film:
+    """Decode every frame of a film and keep none.
+
+    Frames without times of their own are taken to follow each other at the film's rate.
+
+    Raises:
+        InputError: The film is damaged, or has no frame, or nothing tells its rate.
+    """
+    times: list[float | None] = []
+    height = width = 0
+    with opened(path) as container:
+        if not container.streams.video:
+            raise InputError(f"{path} has no picture")
+        stream = container.streams.video[0]
+        for frame in container.decode(stream):
+            if not times:
+                upright = round(frame.rotation / 90) % 2 == 0
+                height, width = (frame.height, frame.width) if upright else (frame.width, frame.height)
+            times.append(frame.time)
+        rate = float(stream.average_rate or 0)
+    if not times:
+        raise InputError(f"{path} has no picture")
+    known = np.array([time for time in times if time is not None])
+    if len(known) == len(times) and (np.diff(known) > 0).all():
+        return Film(known - known[0], height, width)
+    if not rate:
+        raise InputError(f"{path} says neither when its frames come nor how many in a second")
+    return Film(np.arange(len(times)) / rate, height, width)
+
+
+def picked(path: Path, indices: Sequence[int]) -> Iterator[NDArray[np.uint8]]:
+    """Some frames of a film, (H, W, 3) uint8 each; what comes after the last of them is not decoded.
+
+    Args:
+        path: The film.
+        indices: Rising, counted from 0; one that stands there twice comes twice.
+
+    Raises:
+        InputError: The film is damaged, or ends before the last of them.
+    """
+    wanted = list(indices)
+    with opened(path) as container:
+        for index, frame in enumerate(container.decode(video=0)):
+            while wanted and wanted[0] == index:
+                yield to_rgb(frame)
+                wanted.pop(0)
+            if not wanted:
+                return
+    raise InputError(f"{path} ends before frame {wanted[0]}")
