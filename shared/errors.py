@@ -31,3 +31,13 @@ class CheckFailed(KinoraError):
     """A check that the user asked for did not hold (`verify`, `rerun`, `--fail-under`)."""
 
     exit_code = 3
+
+
+LONGEST_REASON = 240
+"""Characters of another library's message that one of ours quotes."""
+
+
+def first_line(error: BaseException) -> str:
+    """What an error of another library says, to be quoted in a line of ours: its class where it says nothing."""
+    line = (str(error).strip() or type(error).__name__).split("\n")[0]
+    return line if len(line) <= LONGEST_REASON else f"{line[:LONGEST_REASON]}..."

@@ -11,7 +11,7 @@ import torch
 from safetensors import SafetensorError
 
 from foundation.text.encoder import CLIPPooledEncoder, MLLMEncoder, TextEncoder
-from shared.errors import WeightsError
+from shared.errors import WeightsError, first_line
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -56,7 +56,7 @@ def load_tokenizer(folder: Path | str) -> "PreTrainedTokenizerBase":
             trust_remote_code=False,
         )
     except Exception as error:  # the tokenizers library raises nothing narrower for a damaged file
-        raise WeightsError(f"{folder} holds no tokenizer that can be read: {_first_line(error)}") from error
+        raise WeightsError(f"{folder} holds no tokenizer that can be read: {first_line(error)}") from error
 
 
 def load_mllm(folder: Path | str, dtype: torch.dtype | None = None) -> "PreTrainedModel":
@@ -103,7 +103,7 @@ def _load(architecture: Any, folder: Path, dtype: torch.dtype | None) -> "PreTra
             output_loading_info=True,
         )
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-        raise WeightsError(f"{folder} cannot be loaded: {_first_line(error)}") from error
+        raise WeightsError(f"{folder} cannot be loaded: {first_line(error)}") from error
     absent = sorted(info["missing_keys"])
     if absent:
         raise WeightsError(f"{folder} is incomplete: {len(absent)} tensors are missing, such as {absent[0]}")
@@ -115,7 +115,3 @@ def _existing(folder: Path | str, file: str) -> Path:
     if not (folder / file).is_file():
         raise WeightsError(f"{folder / file} is missing; a model folder in diffusers' layout is needed")
     return folder
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().split("\n")[0]

@@ -15,7 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from shared.config import near_miss, one_of, shorten
 from shared.console import overview, result, run
-from shared.errors import ConfigError, InputError
+from shared.errors import ConfigError, InputError, first_line
 
 CONF = Path(__file__).resolve().parents[1] / "conf"
 
@@ -82,7 +82,7 @@ def configuration(name: str, overrides: Sequence[str], recipes: Mapping[str, Rec
             place = f"hydra.searchpath=['file://{recipes[name].conf}']"
             return compose("train", overrides=[place, f"recipe={name}", *overrides])
     except (HydraException, OmegaConfBaseException) as error:
-        reason = " ".join(str(error.__cause__ or error).split("\n")[0].split())
+        reason = " ".join(first_line(error.__cause__ or error).split())
         raise ConfigError(
             f"recipe {name} cannot take {shorten(' '.join(overrides))}: {reason}; "
             f"kinora train {name} --help lists its settings"

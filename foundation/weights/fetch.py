@@ -8,7 +8,7 @@ from pathlib import Path
 
 from foundation.weights.record import open_record
 from foundation.weights.registry import INDEX_FILE, KNOWN, PARTS, place_of
-from shared.errors import InputError, ResourceError, WeightsError
+from shared.errors import InputError, ResourceError, WeightsError, first_line
 from shared.media.files import check_space
 
 FOLDERS = (*PARTS, "scheduler", "image_processor", "feature_extractor")
@@ -61,7 +61,7 @@ def fetch(name: str, note: Callable[[str], None]) -> Path:
             )
         except Exception as error:  # the hub's client and its transport share no base class
             raise ResourceError(
-                f"{repository} was not fetched: {_reason(error)}; the same command goes on from here"
+                f"{repository} was not fetched: {first_line(error)}; the same command goes on from here"
             ) from error
     _check(folder, files)
     return folder
@@ -82,7 +82,7 @@ def published(repository: str) -> tuple[str, list[Published]]:
     except RepositoryNotFoundError as error:
         raise InputError(f"the hub has no model {repository!r}, or it is not public") from error
     except Exception as error:  # the hub's client and its transport share no base class
-        raise ResourceError(f"the hub cannot be asked for {repository}: {_reason(error)}") from error
+        raise ResourceError(f"the hub cannot be asked for {repository}: {first_line(error)}") from error
     files = [
         Published(file.rfilename, file.size or 0, file.lfs.sha256 if file.lfs else None)
         for file in info.siblings or []
@@ -110,7 +110,3 @@ def _check(folder: Path, files: list[Published]) -> None:
 
 def _size(count: int) -> str:
     return f"{count / 1e9:.2f} GB" if count >= 1e7 else f"{count / 1e6:.2f} MB"
-
-
-def _reason(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).split("\n")[0]

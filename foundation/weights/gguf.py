@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from foundation.runtime.quantise import require
-from shared.errors import WeightsError
+from shared.errors import WeightsError, first_line
 
 SHAPE_KEY = "comfy.gguf.orig_shape."
 """Where converters write the shape of a tensor whose rows they regrouped, or that has five dimensions."""
@@ -36,8 +36,9 @@ def read_gguf(path: Path) -> dict[str, Tensor]:
     except WeightsError as error:
         raise WeightsError(f"{path}: {error}") from error
     except Exception as error:  # the package names no common class for what a stranger's header can cause
-        reason = (str(error).strip() or type(error).__name__).split("\n")[0][:200]
-        raise WeightsError(f"{path} is damaged or no GGUF file: {reason}; fetch it again") from error
+        raise WeightsError(
+            f"{path} is damaged or no GGUF file: {first_line(error)}; fetch it again"
+        ) from error
 
 
 def plain(tensor: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from foundation.weights.configuration import CONFIG_FILE, read_config
 from foundation.weights.recognition import WORDS
 from foundation.weights.registry import WEIGHT_SUFFIXES
 from foundation.weights.single_file import Note
-from shared.errors import InputError, WeightsError
+from shared.errors import InputError, WeightsError, first_line
 
 if TYPE_CHECKING:
     from foundation.transformer.model import VideoTransformer
@@ -90,8 +90,9 @@ def _load_quantised(architecture: type[Model], folder: Path, dtype: torch.dtype,
             output_loading_info=True,
         )
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-        reason = str(error).strip().split("\n")[0]
-        raise WeightsError(f"{folder} cannot be loaded as {architecture.__name__}: {reason}") from error
+        raise WeightsError(
+            f"{folder} cannot be loaded as {architecture.__name__}: {first_line(error)}"
+        ) from error
     wrong = sorted(info["missing_keys"]) + sorted(info["unexpected_keys"])
     if wrong:
         raise WeightsError(

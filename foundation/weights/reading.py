@@ -13,7 +13,7 @@ from torch import Tensor
 
 from foundation.weights.gguf import read_gguf
 from foundation.weights.registry import GGUF, WEIGHT_SUFFIXES
-from shared.errors import WeightsError
+from shared.errors import WeightsError, first_line
 
 WRAPPERS = ("module", "ema", "state_dict")
 """Outer keys of a pickled checkpoint, in the order in which they are preferred."""
@@ -60,7 +60,7 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
         with safe_open(path, framework="pt") as file:
             return {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (no mapping)
     except Exception as error:  # the library names no common class for what a stranger's header can cause
-        raise WeightsError(f"{path} is damaged or cut: {_first_line(error)}; fetch it again") from error
+        raise WeightsError(f"{path} is damaged or cut: {first_line(error)}; fetch it again") from error
 
 
 def _read_pickle(path: Path) -> dict[str, Tensor]:
@@ -99,8 +99,4 @@ def _pickle_fault(error: Exception) -> str:
         )
     if "mmap can only be used" in text:
         return "is of a format before PyTorch 1.6: save it again with torch.save, or use its safetensors file"
-    return f"is damaged or cut: {_first_line(error)}; fetch it again"
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).split("\n")[0][:200]
+    return f"is damaged or cut: {first_line(error)}; fetch it again"

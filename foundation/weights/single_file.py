@@ -21,7 +21,7 @@ from foundation.weights.gguf import is_quantised, plain, use_gguf
 from foundation.weights.layout import Parts, diffusers_names, join, joined_shape, to_diffusers
 from foundation.weights.reading import read_tensors
 from foundation.weights.recognition import Found, find
-from shared.errors import ConfigError, WeightsError
+from shared.errors import ConfigError, WeightsError, first_line
 
 Model = TypeVar("Model", bound=nn.Module)
 Note = Callable[[str], None]
@@ -184,8 +184,9 @@ def _build(architecture: type[Model], path: Path, arguments: Mapping[str, Any]) 
         with torch.device("meta"):
             return architecture(**arguments)
     except (ConfigError, TypeError, ValueError, ArithmeticError, RuntimeError) as error:
-        reason = str(error).strip().split("\n")[0]
-        raise WeightsError(f"{path}: no {architecture.__name__} can be built for it: {reason}") from error
+        raise WeightsError(
+            f"{path}: no {architecture.__name__} can be built for it: {first_line(error)}"
+        ) from error
 
 
 def _cast(tensor: Tensor, dtype: torch.dtype | None) -> Tensor:
