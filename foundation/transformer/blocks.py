@@ -26,6 +26,11 @@ from foundation.transformer.conditioning import Contexts, Place
 
 NORM_EPS = 1e-6
 
+CHUNK_TOKENS = {"cpu": 512}
+"""Tokens that pass a feed-forward at a time where no gradient is wanted: on a CPU as many as its caches hold."""
+CHUNK_TOKENS_ELSEWHERE = 8192
+"""Enough to fill a GPU, and to read (or dequantise) the weights rarely."""
+
 Clean = tuple[Tensor, int]
 """The signal (B, 1, D) of sigma = 0, and how many tokens from the front take it."""
 
@@ -83,6 +88,25 @@ class Modulation:
         clean, count = self.clean
         front = apply(clean, *(tensor[:, :count] for tensor in tensors))
         return torch.cat([front, apply(self, *(tensor[:, count:] for tensor in tensors))], dim=1)
+
+
+def token_by_token(layer: Callable[..., Tensor], *tokens: Tensor) -> Tensor:
+    """Apply a layer that treats every token by itself, a chunk of tokens at a time.
+
+    Its wide activation is then never whole in memory: at 720p and 129 frames it would fill 2.9 GB. Gradients need
+    it whole, and a compiler sees to it by itself.
+
+    Args:
+        layer: (B, n, D_i)... to (B, n, D).
+        tokens: (B, N, D_i) each; the first has the width and dtype of the result.
+    """
+    size = CHUNK_TOKENS.get(tokens[0].device.type, CHUNK_TOKENS_ELSEWHERE)
+    if torch.is_grad_enabled() or torch.compiler.is_compiling() or tokens[0].shape[1] <= size:
+        return layer(*tokens)
+    out = torch.empty_like(tokens[0])
+    for chunk, *parts in zip(*(tensor.split(size, dim=1) for tensor in (out, *tokens)), strict=True):
+        chunk.copy_(layer(*parts))
+    return out
 
 
 class AdaptiveNorm(nn.Module):
@@ -154,7 +178,7 @@ def join(
     outputs = []
     for stream, (before, after), update in zip(streams, modulations, updates, strict=True):
         tokens = before.leave(stream.tokens, update)
-        outputs.append(after.leave(tokens, stream.feed_forward(after.enter(tokens))))
+        outputs.append(after.leave(tokens, token_by_token(stream.feed_forward, after.enter(tokens))))
     return tuple(outputs)
 
 
@@ -202,11 +226,13 @@ class SingleBlock(nn.Module):
         (modulation,) = self.norm(signal, side.clean)
         entered = modulation.enter(tokens)
         (attended,) = self.attn((entered,), (self.attn.projection(),), (rope,), side.key_mask)
-        # The wide activation is made after the attention, so that the two never claim memory together.
-        widened = functional.gelu(self.proj_mlp(entered), approximate="tanh")
-        tokens = modulation.leave(tokens, self.proj_out(torch.cat([attended, widened], dim=-1)))
+        tokens = modulation.leave(tokens, token_by_token(self._feed_forward, attended, entered))
         video, text = tokens.split([hidden_states.shape[1], encoder_hidden_states.shape[1]], dim=1)
         return video, text
+
+    def _feed_forward(self, attended: Tensor, entered: Tensor) -> Tensor:
+        widened = functional.gelu(self.proj_mlp(entered), approximate="tanh")
+        return self.proj_out(torch.cat([attended, widened], dim=-1))
 
 
 for _block in (VideoBlock, SingleBlock):

@@ -15,6 +15,7 @@ from foundation.transformer import (
     VideoTransformer,
     widen_patch_embedding,
 )
+from foundation.transformer.blocks import CHUNK_TOKENS
 from shared.errors import ConfigError, InputError
 
 
@@ -300,3 +301,11 @@ def test_a_model_with_embedded_guidance_asks_for_it():
 def test_a_configuration_that_cannot_be_built_is_refused(wrong):
     with pytest.raises(ConfigError, match=next(iter(wrong))):
         VideoTransformer(**TINY_TRANSFORMER | wrong)
+
+
+@torch.no_grad()
+def test_feeding_forward_chunk_by_chunk_computes_the_same(monkeypatch):
+    model = build()
+    whole = model(LATENTS, SIGMA, Conditioning(prompt()))
+    monkeypatch.setitem(CHUNK_TOKENS, "cpu", 5)
+    assert_close(model(LATENTS, SIGMA, Conditioning(prompt())), whole)
