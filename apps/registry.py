@@ -6,8 +6,10 @@ The foundation knows no app, so the tables stand here; a module in them is impor
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 RECIPES = {
     "rewrite": ("apps.prompt_rewrite.recipes.rewrite", "the starter's prompt rewriter, from nothing"),
@@ -38,8 +40,11 @@ def evaluate(argv: Sequence[str]) -> None:
     """`kinora evaluate`: the foundation's measures and the apps'."""
     from foundation.evaluation import cli
 
-    measures = dict(cli.MEASURES)
-    for name, (place, about) in EVALUATIONS.items():
-        module = import_module(place)
-        measures[name] = cli.Measure(module.Evaluation, module.evaluate, about)
-    cli.main(argv, measures)
+    measures = {n: cli.Measure(about, partial(_open, module)) for n, (module, about) in EVALUATIONS.items()}
+    cli.main(argv, {**cli.MEASURES, **measures})
+
+
+def _open(module: str) -> tuple[Any, Any]:
+    """The settings and the function of an app's evaluation."""
+    found = import_module(module)
+    return found.Evaluation, found.evaluate

@@ -58,12 +58,7 @@ def make(
         note(f"seed {first_seed} was drawn; --seed {first_seed} makes the same again")
 
     told = prepare(prompts)
-
-    from foundation.pipeline import TextToVideoPipeline
-
-    pipe = TextToVideoPipeline.from_pretrained(
-        request.model, base=request.base, note=note, **request.runtime()
-    )
+    pipe = _load(request)
     resolved, notes = resolve(request, pipe.defaults)
     for line in notes:
         note(line)
@@ -87,13 +82,17 @@ def remake(recorded: Mapping[str, Any], chosen: Mapping[str, Any]) -> Clip:
     """
     request = from_mapping(TextToVideoRequest, {**recorded, "count": 1}, local=False)
     request = dataclasses.replace(request, **chosen)
+    pipe = _load(request)
+    return _clip(pipe, resolve(request, pipe.defaults)[0])
 
+
+def _load(request: TextToVideoRequest) -> TextToVideoPipeline:
+    """The pipeline that a request names; torch is imported here."""
     from foundation.pipeline import TextToVideoPipeline
 
-    pipe = TextToVideoPipeline.from_pretrained(
+    return TextToVideoPipeline.from_pretrained(
         request.model, base=request.base, note=note, **request.runtime()
     )
-    return _clip(pipe, resolve(request, pipe.defaults)[0])
 
 
 def _make_one(

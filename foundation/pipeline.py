@@ -1,5 +1,6 @@
 """Text-to-video for people: a prompt becomes a `Clip`."""
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -246,7 +247,7 @@ def _defaults(folder: Path, pipe: TextToVideoPipeline) -> ModelDefaults:
     path = folder / DEFAULTS_FILE
     if not path.exists():
         guidance = HUNYUANVIDEO.guidance if pipe.transformer.config.guidance_embeds else None
-        return ModelDefaults(24.0, HUNYUANVIDEO.size, 129, 50, shift, 1.0, guidance)
+        return dataclasses.replace(HUNYUANVIDEO, shift=shift, guidance=guidance)
     try:
         values = json.loads(path.read_text())
         size = Size(*values.pop("size"))

@@ -24,11 +24,13 @@ USAGE = "kinora evaluate NAME [flags]"
 
 @dataclass(frozen=True)
 class Measure:
-    """An evaluation: its settings, what carries it out, and its line of help."""
+    """An evaluation: its line of help, and a function that gives its settings and what carries it out.
 
-    request: type[VAERequest]
-    run: Callable[..., Scores]
+    The function is called when the evaluation is asked for, so that nobody waits for another's modules.
+    """
+
     help: str
+    open: Callable[[], tuple[type[VAERequest], Callable[..., Scores]]]
 
 
 @dataclass(frozen=True)
@@ -86,9 +88,9 @@ def main(argv: Sequence[str], measures: Mapping[str, Measure] | None = None) -> 
         raise InputError(
             f"unknown evaluation {shorten(name)}{near_miss(name, measures)}: {one_of(measures)} expected"
         )
-    measure = measures[name]
-    request = from_argv(measure.request, flags, f"kinora evaluate {name}", "Judge a model on the toybox.")
-    scores = measure.run(request)
+    settings, measure = measures[name].open()
+    request = from_argv(settings, flags, f"kinora evaluate {name}", "Judge a model on the toybox.")
+    scores = measure(request)
     result(scores.table())
     if request.save:
         from foundation.evaluation.page import write_page
@@ -150,9 +152,9 @@ def _t2v(request: TextToVideoEvaluation) -> Scores:
 
 
 MEASURES = {
-    "vae": Measure(VAERequest, _vae, "what the judges lose on reconstructions"),
-    "text": Measure(TextRequest, _text, "what the text encoders know of prompts and pictures"),
-    "t2v": Measure(TextToVideoEvaluation, _t2v, "prompts that training never saw"),
+    "vae": Measure("what the judges lose on reconstructions", lambda: (VAERequest, _vae)),
+    "text": Measure("what the text encoders know of prompts and pictures", lambda: (TextRequest, _text)),
+    "t2v": Measure("prompts that training never saw", lambda: (TextToVideoEvaluation, _t2v)),
 }
 
 

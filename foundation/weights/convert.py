@@ -15,7 +15,7 @@ from foundation.weights.float8 import FLOAT8, SCALE_DTYPE
 from foundation.weights.layout import Parts, diffusers_names, joined_shape, official_name, to_official
 from foundation.weights.reading import read_tensors
 from foundation.weights.recognition import Architecture, Found, Layout, recognise
-from foundation.weights.registry import GGUF
+from foundation.weights.registry import GGUF, INDEX_FILE
 from foundation.weights.single_file import Note, Opened, open_weights
 from foundation.weights.writing import Pending, write_pickle, write_safetensors, write_shards
 from shared.errors import ConfigError, InputError, WeightsError
@@ -46,7 +46,7 @@ def convert(
         ResourceError: the disk has no room for it.
     """
     _check_target(target, layout)
-    if (source / "model_index.json").is_file():
+    if (source / INDEX_FILE).is_file():
         raise WeightsError(
             f"{source} is a whole model: give its part, {source / 'transformer'} or {source / 'vae'}"
         )

@@ -7,6 +7,7 @@ from typing import Any
 import diffusers
 
 from foundation.request import ModelDefaults
+from foundation.weights.registry import INDEX_FILE, PARTS
 
 DEFAULTS_FILE = "kinora.json"
 """What a model folder says about sizes, rates, steps and guidance; without it the 13B weights' values hold."""
@@ -18,7 +19,8 @@ FROZEN_FILE = "frozen.json"
 """Beside weights that were trained on others' outputs: the sha256 of those others."""
 
 PIPELINE = "HunyuanVideoPipeline"
-COMPONENTS = ("scheduler", "text_encoder", "text_encoder_2", "tokenizer", "tokenizer_2", "transformer", "vae")
+COMPONENTS = tuple(sorted((*PARTS, "scheduler")))
+"""What a whole model folder holds, in the order of its index."""
 
 
 def write_index(folder: Path) -> None:
@@ -30,7 +32,7 @@ def write_index(folder: Path) -> None:
     index: dict[str, Any] = {"_class_name": PIPELINE, "_diffusers_version": diffusers.__version__}
     for name in COMPONENTS:
         index[name] = list(_class_of(folder / name))
-    (folder / "model_index.json").write_text(json.dumps(index, indent=2) + "\n")
+    (folder / INDEX_FILE).write_text(json.dumps(index, indent=2) + "\n")
 
 
 def _class_of(part: Path) -> tuple[str, str]:

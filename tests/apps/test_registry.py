@@ -36,6 +36,16 @@ def test_an_unknown_name_is_refused_with_the_nearest_of_all():
         registry.evaluate(["rewrit"])
 
 
+def test_nobody_waits_for_an_evaluation_that_was_not_asked_for(monkeypatch, capsys):
+    monkeypatch.setitem(registry.EVALUATIONS, "absent", ("apps.absent.evaluation", "what is not there"))
+    registry.evaluate(["--help"])
+    assert "  absent" in capsys.readouterr().out
+    with pytest.raises(InputError, match="unknown flag"):
+        registry.evaluate(["vae", "--nope"])
+    with pytest.raises(ModuleNotFoundError):
+        registry.evaluate(["absent"])
+
+
 @pytest.mark.parametrize("name", registry.EVALUATIONS)
 def test_an_evaluation_refuses_a_setting_that_does_not_exist(name):
     with pytest.raises(InputError, match="unknown flag"):
