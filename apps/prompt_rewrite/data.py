@@ -14,7 +14,7 @@ from apps.prompt_rewrite.backends import Task
 from apps.prompt_rewrite.backends.starter import question
 from apps.prompt_rewrite.captions import caption
 from apps.prompt_rewrite.claims import read_claims
-from apps.prompt_rewrite.facts import Figure, Subject, draw_subject, pick
+from apps.prompt_rewrite.facts import Figure, Subject, draw_subject
 from apps.prompt_rewrite.instructions import messages
 from apps.prompt_rewrite.languages import CODES, Language, language
 from apps.prompt_rewrite.packing import Example, encode, pack
@@ -25,12 +25,12 @@ from shared.toybox.captions import SceneFacts, caption_facts
 from shared.toybox.puppet_captions import choose_words, sentence, structured
 from shared.toybox.puppet_reading import read_puppet
 from shared.toybox.reading import read_scene
-from shared.toybox.sampling import Split
+from shared.toybox.sampling import Split, pick
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-    from foundation.training.trainer import Batch
+    from foundation.training.loading import Batch
 
 CAPTIONED = 0.4
 """Share of English prompts in the toybox's own captions; they may be rewritten, too."""

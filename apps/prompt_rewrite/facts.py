@@ -1,7 +1,6 @@
 """What a prompt about the toybox may ask for, drawn at random."""
 
 from dataclasses import dataclass, replace
-from typing import TypeVar
 
 import numpy as np
 
@@ -9,9 +8,7 @@ from shared.toybox import puppets, vocabulary
 from shared.toybox.captions import ActorFacts, SceneFacts
 from shared.toybox.palette import BACKGROUNDS, COLORS
 from shared.toybox.puppet_captions import PuppetFacts
-from shared.toybox.sampling import Split
-
-Choice = TypeVar("Choice")
+from shared.toybox.sampling import Split, pick
 
 KINDS = {"plain": 0.42, "pair": 0.24, "camera": 0.10, "material": 0.08, "figure": 0.16}
 """How often each kind of prompt comes up."""
@@ -85,8 +82,3 @@ def _figure(rng: np.random.Generator, split: Split, background: str | None) -> F
     style = pick(rng, puppets.HAIR_STYLES) if rng.random() < STYLED else None
     noun = str(rng.choice(list(PERSONS), p=list(PERSONS.values())))
     return Figure(noun, PuppetFacts(hair, clothes, background, expression, action, style))
-
-
-def pick(rng: np.random.Generator, choices: tuple[Choice, ...] | list[Choice]) -> Choice:
-    """One of the choices, evenly."""
-    return choices[int(rng.integers(len(choices)))]

@@ -8,6 +8,7 @@ from apps.prompt_rewrite.facts import Figure, Subject
 from apps.prompt_rewrite.languages import Language
 from shared.toybox.captions import ActorFacts, SceneFacts, punctuate
 from shared.toybox.puppet_captions import PuppetFacts
+from shared.toybox.sampling import pick
 
 STATIC_SAID = 0.05
 """Share of prompts that say of a camera that it does not move."""
@@ -27,7 +28,7 @@ class _Speaker:
         self.language, self.rng = language, rng
 
     def choose(self, ways: Sequence[str]) -> str:
-        return ways[int(self.rng.integers(len(ways)))]
+        return pick(self.rng, ways)
 
     def scene(self, scene: SceneFacts) -> str:
         text = self.fill(self.template(scene), scene)

@@ -22,13 +22,13 @@ from foundation.text.starter import (
     StarterSize,
 )
 from foundation.text.templates import PromptTemplate
-from foundation.training.trainer import Batch
+from foundation.training.loading import Batch
 from shared.toybox.captions import Style, caption_facts, caption_scene, describe_scene
 from shared.toybox.mix import toy_clip
 from shared.toybox.palette import COLORS
 from shared.toybox.puppet_captions import caption_puppet
 from shared.toybox.puppets import Puppet, sample_puppet
-from shared.toybox.sampling import Split, sample_scene
+from shared.toybox.sampling import Split, pick, sample_scene
 from shared.toybox.scenes import Scene
 
 REQUESTS = (
@@ -243,7 +243,7 @@ class EyesSamples(PictureSamples):
         """A request that is answered with the look, or a caption that is answered with its facts."""
         subject, drawing = _shown(index)
         if drawing or rng.random() < ASKED:
-            return Chat(PICTURE_TEMPLATE, _pick(rng, REQUESTS), self.look(index))
+            return Chat(PICTURE_TEMPLATE, pick(rng, REQUESTS), self.look(index))
         return Chat(PICTURE_TEMPLATE, say(subject, rng, "any"), plain_facts(subject))
 
 
@@ -263,7 +263,3 @@ def tokenizer_texts(count: int, words: Sequence[str]) -> list[str]:
         texts += [chat.prompt, chat.answer]
     markup = ["system", "user", "assistant", "video", "image", "\n\n", "\n"]
     return texts + markup * 50 + [f" {word}" for word in words] * 8
-
-
-def _pick(rng: np.random.Generator, options: Sequence[str]) -> str:
-    return options[int(rng.integers(len(options)))]

@@ -8,6 +8,7 @@ import numpy as np
 
 from shared.errors import InputError
 from shared.toybox import wording
+from shared.toybox.sampling import Choice, pick
 from shared.toybox.scenes import Scene
 
 Style = Literal["plain", "any", "structured"]
@@ -96,7 +97,7 @@ def assemble(parts: Mapping[str, str], rng: np.random.Generator, always: Sequenc
         rng: chooses parts, order and pattern.
         always: names of parts that are never dropped.
     """
-    main = ("short", "dense", "both")[int(rng.integers(3))]
+    main = pick(rng, ("short", "dense", "both"))
     names = [name for name in ("short", "dense") if main in (name, "both")]
     names += [n for n in parts if n not in ("short", "dense") and (n in always or rng.random() < KEEP)]
     if rng.random() < 0.6:
@@ -104,7 +105,7 @@ def assemble(parts: Mapping[str, str], rng: np.random.Generator, always: Sequenc
     if rng.random() < 0.5:
         sentences = [parts[name][:1].upper() + parts[name][1:] for name in names]
         return ". ".join(sentences) + "."
-    labelled = [f"{_pick(rng, wording.LABELS[name])}: {parts[name]}" for name in names]
+    labelled = [f"{pick(rng, wording.LABELS[name])}: {parts[name]}" for name in names]
     return (
         "; ".join(labelled)
         if rng.random() < 0.5
@@ -123,10 +124,10 @@ def _moves(facts: SceneFacts) -> bool:
 
 def _free(facts: SceneFacts, rng: np.random.Generator) -> str:
     speaker = _Speaker(facts, rng)
-    text = speaker.fill(_pick(rng, wording.STILL_SENTENCES if _is_still(facts) else wording.SENTENCES))
+    text = speaker.fill(pick(rng, wording.STILL_SENTENCES if _is_still(facts) else wording.SENTENCES))
     if facts.camera is None or (facts.camera == "static" and rng.random() < (0.5 if facts.texture else 0.95)):
         return text
-    camera, joint = speaker.camera(), _pick(rng, wording.CAMERA_JOINTS)
+    camera, joint = speaker.camera(), pick(rng, wording.CAMERA_JOINTS)
     return f"{camera}. {text}" if rng.random() < 0.25 else f"{text}{joint}{camera}"
 
 
@@ -134,17 +135,17 @@ def _parts(facts: SceneFacts, rng: np.random.Generator) -> dict[str, str]:
     speaker = _Speaker(facts, rng)
     still = _is_still(facts)
     parts = {
-        "short": speaker.fill("{things}" if still else _pick(rng, ("{moves}", "{moving}", "{is_moving}"))),
+        "short": speaker.fill("{things}" if still else pick(rng, ("{moves}", "{moving}", "{is_moving}"))),
         "dense": speaker.fill("{things} {place}" if still else "{is_moving} {place}")
         + ", "
         + speaker.setting(),
         "background": speaker.ground(article=True),
-        "style": _pick(rng, wording.STYLES),
-        "shot": _pick(rng, wording.SHOTS),
-        "lighting": _pick(rng, wording.LIGHTING[facts.background]),
+        "style": pick(rng, wording.STYLES),
+        "shot": pick(rng, wording.SHOTS),
+        "lighting": pick(rng, wording.LIGHTING[facts.background]),
     }
     if not still:
-        parts["atmosphere"] = _pick(rng, wording.ATMOSPHERES[facts.actors[0].motion or "left"])
+        parts["atmosphere"] = pick(rng, wording.ATMOSPHERES[facts.actors[0].motion or "left"])
         parts["camera"] = speaker.camera()
     return parts
 
@@ -157,8 +158,8 @@ class _Speaker:
         self.actors = facts.actors if rng is None or rng.random() < 0.5 else facts.actors[::-1]
         self.noun = self.choose(wording.GROUND_NOUNS)
 
-    def choose(self, options: Sequence[str]) -> str:
-        return options[0] if self.rng is None else _pick(self.rng, options)
+    def choose(self, options: Sequence[Choice]) -> Choice:
+        return options[0] if self.rng is None else pick(self.rng, options)
 
     def fill(self, template: str) -> str:
         """A sentence in which each {slot} that stands in the template is said."""
@@ -202,9 +203,7 @@ class _Speaker:
         if motion in wording.HEADING_WORDS and not (
             options and self.rng is not None and self.rng.random() < 0.3
         ):
-            verb = wording.HEADING_VERBS[
-                0 if self.rng is None else int(self.rng.integers(len(wording.HEADING_VERBS)))
-            ]
+            verb = self.choose(wording.HEADING_VERBS)
             return f"{verb[form]} {self.choose(wording.HEADING_WORDS[motion])}"
         return self.choose([pair[form] for pair in options])
 
@@ -227,7 +226,3 @@ class _Speaker:
 
 def _with_article(phrase: str) -> str:
     return ("an " if phrase[0] in "aeio" else "a ") + phrase  # "a uniform"; no other word begins with u
-
-
-def _pick(rng: np.random.Generator, options: Sequence[str]) -> str:
-    return options[int(rng.integers(len(options)))]

@@ -1,17 +1,16 @@
 """Sentences about puppets: the plain form, several wordings per fact, and the paper's structured captions."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, TypeVar
+from typing import Literal
 
 import numpy as np
 
 from shared.errors import InputError
 from shared.toybox.puppets import Puppet
+from shared.toybox.sampling import pick
 from shared.toybox.wording import BACKGROUND_WORDS, COLOR_WORDS
 
 Style = Literal["plain", "any", "structured"]
-Choice = TypeVar("Choice")
 
 SUBJECTS = (
     *("person", "person", "man", "woman", "character", "puppet", "cartoon figure", "cartoon person"),
@@ -258,7 +257,7 @@ def structured(facts: PuppetFacts, rng: np.random.Generator) -> str:
     short = f"{article(words.noun)} with {words.hair} and {article(words.clothes)} {words.acts}".strip()
     main = [sentence_case(f"{short} {words.place}") if rng.random() < 0.4 else sentence_case(short)]
     dense = sentence(replace(choose_words(facts, rng), noun=words.noun), rng).rstrip(".")
-    main = [main, [sentence_case(dense)], [*main, sentence_case(dense)]][int(rng.integers(3))]
+    main = pick(rng, (main, [sentence_case(dense)], [*main, sentence_case(dense)]))
     fields = [
         sentence_case(f"The background is {pick(rng, BACKGROUND_WORDS[colors(facts)[2]])}"),
         sentence_case(f"Style: {pick(rng, STYLES)}"),
@@ -281,8 +280,3 @@ def sentence_case(text: str) -> str:
 def article(words: str) -> str:
     """The words with their indefinite article."""
     return ("an " if words[0] in "aeiou" else "a ") + words
-
-
-def pick(rng: np.random.Generator, choices: Sequence[Choice]) -> Choice:
-    """One of the choices, evenly."""
-    return choices[int(rng.integers(len(choices)))]

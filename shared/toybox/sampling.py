@@ -82,6 +82,11 @@ _GAP = 2.5
 """Pixels that stay free between two objects."""
 
 
+def pick(rng: np.random.Generator, choices: Sequence[Choice]) -> Choice:
+    """One of the choices, evenly."""
+    return choices[int(rng.integers(len(choices)))]
+
+
 def sample_scene(
     rng: np.random.Generator,
     *,
@@ -124,22 +129,22 @@ def _setting(actors: int, camera: bool, material: bool) -> str:
 
 def _draw(rng: np.random.Generator, split: Split, actors: int, camera: bool, material: bool) -> Scene:
     """The words of a scene; its objects are not placed yet."""
-    words = [_pick(rng, _TRIPLES[split])]
+    words = [pick(rng, _TRIPLES[split])]
     while len(words) < actors:
-        other = _pick(rng, _TRIPLES["train" if split == "train" else "any"])
+        other = pick(rng, _TRIPLES["train" if split == "train" else "any"])
         if other[0] != words[0][0] and _axes_agree(words[0][2], other[2]):
             words.append(other)
     cast = tuple(
-        Actor(*triple, size=1.0, material=_pick(rng, MATERIALS) if material else None) for triple in words
+        Actor(*triple, size=1.0, material=pick(rng, MATERIALS) if material else None) for triple in words
     )
-    background = _pick(rng, tuple(BACKGROUNDS))
+    background = pick(rng, tuple(BACKGROUNDS))
     if material and not _shows(cast[0].color, background):
         return _draw(rng, split, actors, camera, material)
     if not camera:
         return Scene(cast, background)
-    kind = _pick(rng, CAMERAS)
+    kind = pick(rng, CAMERAS)
     reach = rng.uniform(*_ZOOM) if kind.startswith("zoom") else rng.uniform(*_PAN) * _PIXEL
-    return Scene(cast, background, _pick(rng, TEXTURES), int(rng.integers(1 << 16)), kind, float(reach))
+    return Scene(cast, background, pick(rng, TEXTURES), int(rng.integers(1 << 16)), kind, float(reach))
 
 
 def _shows(color: str, background: str) -> bool:
@@ -209,7 +214,3 @@ def fits(scene: Scene) -> bool:
         return True
     distance = np.hypot(tracks[0].x - tracks[1].x, tracks[0].y - tracks[1].y)
     return bool(np.min(distance - reaches[0] - reaches[1]) >= _GAP * _PIXEL)
-
-
-def _pick(rng: np.random.Generator, choices: Sequence[Choice]) -> Choice:
-    return choices[int(rng.integers(len(choices)))]
