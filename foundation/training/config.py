@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 class Training:
     """One run of the trainer. Learning rates are peak values of a trapezoid schedule.
 
-    `adamw_layers` are parts of the names of kernels that AdamW trains although Muon could.
+    `adamw_layers` are parts of the names of kernels that AdamW trains although Muon could. `workers` processes make
+    data ahead. `trackers` are names that accelerate knows (tensorboard, wandb, ...), beside the CSV. Every
+    `watch_every` steps the averaged weights are looked at, where the recipe has something to look at; 0 never does.
     """
 
     output: str = "runs/run"
@@ -27,3 +29,6 @@ class Training:
     checkpoint_minutes: float = 3.0
     keep_checkpoints: int = 2
     log_every: int = 20
+    watch_every: int = 0
+    workers: int = 0
+    trackers: list[str] = field(default_factory=list)

@@ -1,9 +1,22 @@
 """Which sample comes when, and with which random numbers: independent of ranks, workers and restarts."""
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Protocol
 
 import numpy as np
+
+Members = list[tuple[int, int]]
+"""(epoch, sample id) of each member of a batch."""
+
+
+class Order(Protocol):
+    """The order of a run's batches, each a function of its number alone."""
+
+    def batch(self, step: int, size: int) -> Members: ...
+
+    def generator(self, epoch: int, sample: int) -> np.random.Generator: ...
 
 
 @dataclass(frozen=True)
@@ -13,7 +26,7 @@ class SampleOrder:
     length: int
     seed: int
 
-    def batch(self, step: int, size: int) -> list[tuple[int, int]]:
+    def batch(self, step: int, size: int) -> Members:
         """(epoch, sample id) of each member of the global batch of a step."""
         positions = range(step * size, (step + 1) * size)
         return [
@@ -23,9 +36,68 @@ class SampleOrder:
 
     def generator(self, epoch: int, sample: int) -> np.random.Generator:
         """The random numbers that belong to one sample in one epoch: sigma, noise, drop-outs, crop."""
-        return np.random.Generator(np.random.SFC64([self.seed, epoch, sample]))
+        return _numbers(self.seed, epoch, sample)
+
+
+@dataclass(frozen=True, eq=False)
+class BucketOrder:
+    """Batches of one bucket each, all buckets' mixed anew in every epoch (paper section 4.5).
+
+    Every sample comes exactly once an epoch. A bucket is dealt out evenly to as few batches as its size of a batch
+    allows, so that none of them is a small remainder.
+
+    Attributes:
+        buckets: the sample ids of each bucket.
+        scales: how many samples of each bucket make up for one of `size` in `batch`, 1 or more.
+        seed: of the permutations and of each sample's numbers.
+    """
+
+    buckets: tuple[tuple[int, ...], ...]
+    scales: tuple[float, ...]
+    seed: int
+
+    def batch(self, step: int, size: int) -> Members:
+        """(epoch, sample id) of each member of the global batch of a step, all of one bucket.
+
+        Args:
+            step: number of the batch.
+            size: samples in a batch of the bucket whose scale is 1.
+        """
+        epoch, place = divmod(step, self.length(size))
+        return [(epoch, int(sample)) for sample in _dealt(self, size, epoch)[place]]
+
+    def generator(self, epoch: int, sample: int) -> np.random.Generator:
+        """The random numbers that belong to one sample in one epoch: sigma, noise, drop-outs, crop."""
+        return _numbers(self.seed, epoch, sample)
+
+    def length(self, size: int) -> int:
+        """Batches in an epoch."""
+        return sum(self._counts(size))
+
+    def _counts(self, size: int) -> list[int]:
+        """Batches of each bucket."""
+        return [
+            math.ceil(len(bucket) / int(size * scale))
+            for bucket, scale in zip(self.buckets, self.scales, strict=True)
+        ]
+
+
+def _numbers(seed: int, epoch: int, sample: int) -> np.random.Generator:
+    return np.random.Generator(np.random.SFC64([seed, epoch, sample]))
 
 
 @lru_cache(maxsize=4)
 def _permutation(length: int, seed: int, epoch: int) -> np.ndarray:
     return np.random.default_rng([seed, epoch]).permutation(length)
+
+
+@lru_cache(maxsize=4)
+def _dealt(order: BucketOrder, size: int, epoch: int) -> list[np.ndarray]:
+    """The batches of an epoch."""
+    rng = np.random.default_rng([order.seed, epoch])
+    batches = [
+        batch
+        for bucket, count in zip(order.buckets, order._counts(size), strict=True)
+        for batch in np.array_split(rng.permutation(bucket), count)
+    ]
+    return [batches[place] for place in rng.permutation(len(batches))]

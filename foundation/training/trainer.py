@@ -1,41 +1,46 @@
 """The one training loop: accelerate underneath, exact resume, EMA, atomic checkpoints, a CSV of what happened."""
 
-import csv
 import signal
 import time
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
+from itertools import islice
 from pathlib import Path
-from typing import Any, Protocol
 
-import numpy as np
 import torch
 from accelerate import Accelerator, PartialState
+from accelerate.tracking import get_available_trackers
 from diffusers.training_utils import EMAModel
 from torch import Tensor, nn
 from tqdm import tqdm
 
 from foundation.training.checkpoint import checkpoints, prune, read_checkpoint, write_checkpoint
 from foundation.training.config import Training
+from foundation.training.loading import Samples, Share, Shares, load
+from foundation.training.metrics import MetricsLog
 from foundation.training.optimizers import muon, trapezoid
-from foundation.training.order import SampleOrder
+from foundation.training.order import Order, SampleOrder
+from foundation.training.unfreezing import ProgressiveUnfreezing
 from shared.errors import ConfigError, WeightsError
 
-Batch = dict[str, Tensor]
-
-
-class Samples(Protocol):
-    """Training data: `batch` draws all randomness of a sample from the generator given with it."""
-
-    def __len__(self) -> int: ...
-
-    def batch(self, ids: Sequence[int], generators: Sequence[np.random.Generator]) -> Batch: ...
+Watch = Callable[[int], Mapping[str, float]]
+"""Looks at the model as it is after a step: writes samples down and returns scores by name."""
 
 
 def processes() -> PartialState:
     """The processes of this run (`torchrun` starts several): which one this is, and how they wait for each other."""
     return PartialState(cpu=not torch.cuda.is_available())
+
+
+def _check_trackers(names: Sequence[str]) -> None:
+    installed = [str(tracker) for tracker in get_available_trackers()]
+    for name in names:
+        if name not in installed:
+            raise ConfigError(
+                f"training.trackers names {name}, which accelerate does not find; "
+                f"installed: {', '.join(installed) or 'none'}"
+            )
 
 
 class Trainer:
@@ -44,26 +49,40 @@ class Trainer:
     Killing the process at any moment and starting it again continues from the last checkpoint and reaches the
     same weights: every random number belongs to (seed, epoch, sample), the order of batches to (seed, step).
 
-    Several processes share each batch, so that their number changes the time a run takes and nothing else.
+    Several processes share each batch, so that their number changes the time a run takes and nothing else, as long
+    as the loss of a batch is the mean of its samples' losses.
 
-    An objective is a module that maps a batch to the loss and values to log, so that it can be wrapped whole.
+    Args:
+        objective: a module that maps a batch to the loss and values to log, so that it can be wrapped whole.
+        samples: the training data.
+        config: of the run.
+        order: which samples a step has; by default all of them are mixed anew in every epoch.
+        watch: called on the main process every `config.watch_every` steps, with the averaged weights in the model.
+        unfreezing: which parameters wait for how long.
 
     Raises:
-        ConfigError: a batch that cannot be shared evenly.
+        ConfigError: a tracker that is not installed.
     """
 
-    def __init__(self, objective: nn.Module, samples: Samples, config: Training) -> None:
-        self.config, self.samples = config, samples
+    def __init__(
+        self,
+        objective: nn.Module,
+        samples: Samples,
+        config: Training,
+        order: Order | None = None,
+        watch: Watch | None = None,
+        unfreezing: ProgressiveUnfreezing | None = None,
+    ) -> None:
+        self.config, self.watch, self.unfreezing = config, watch, unfreezing
+        self.output = Path(config.output)
+        _check_trackers(config.trackers)
         self.accelerator = Accelerator(
             mixed_precision=config.precision,
             gradient_accumulation_steps=config.accumulate,
             cpu=not torch.cuda.is_available(),
+            log_with=list(config.trackers) or None,
+            project_dir=self.output,
         )
-        count = self.accelerator.num_processes
-        if config.batch_size % count:
-            raise ConfigError(
-                f"training.batch_size is {config.batch_size}; {count} processes share it: need a multiple"
-            )
         self.model = objective.get_submodule("model")
         self.optimizer = muon(
             self.model,
@@ -76,8 +95,13 @@ class Trainer:
         self.trained = {k: p for k, p in self.model.named_parameters() if p.requires_grad}
         self.objective = self.accelerator.prepare(objective)
         self.ema = EMAModel(self.trained.values(), decay=config.ema_decay, foreach=True)
-        self.order = SampleOrder(len(samples), config.seed)
-        self.output = Path(config.output)
+        self.shares = Shares(
+            samples,
+            order or SampleOrder(len(samples), config.seed),
+            config.batch_size,
+            self.accelerator.process_index,
+            self.accelerator.num_processes,
+        )
         self.step = 0
         self._stop = False
 
@@ -88,6 +112,8 @@ class Trainer:
             KeyboardInterrupt: after Ctrl-C or SIGTERM, once the checkpoint is written.
         """
         self._resume()
+        if self.config.trackers:
+            self.accelerator.init_trackers("kinora", config=asdict(self.config))
         bar = tqdm(
             total=self.config.steps,
             initial=self.step,
@@ -96,12 +122,15 @@ class Trainer:
             dynamic_ncols=True,
         )
         saved = time.monotonic()
-        with self._log() as log, self._stoppable():
+        with self._log("metrics.csv") as log, self._log("scores.csv") as score, self._stoppable():
+            shares = self._load()
             while self.step < self.config.steps and not self._stop:
-                values = self._train_step()
+                values = self._train_step(list(islice(shares, self.config.accumulate)))
                 bar.update()
                 if self.step % self.config.log_every == 0 or self.step == self.config.steps:
-                    log({"step": self.step, **self._mean(values)})
+                    log(self._mean(values))
+                if self.watch and self.config.watch_every and self.step % self.config.watch_every == 0:
+                    self._look(self.watch, score)
                 due = time.monotonic() - saved > 60 * self.config.checkpoint_minutes
                 self._stop, due = self._agree(self._stop, due)
                 if due:
@@ -109,34 +138,47 @@ class Trainer:
                     saved = time.monotonic()
         bar.close()
         path = self._save()
+        self.accelerator.end_training()
         if self._stop:
             raise KeyboardInterrupt
         return path
 
-    def _train_step(self) -> dict[str, Tensor]:
+    def _load(self) -> Iterator[Share]:
+        """What this process computes of each batch from here on."""
+        accumulate = self.config.accumulate
+        batches = range(self.step * accumulate, self.config.steps * accumulate)
+        return load(self.shares, batches, self.config.workers)
+
+    def _train_step(self, shares: list[Share]) -> dict[str, Tensor]:
         config, accelerator = self.config, self.accelerator
         factor = trapezoid(self.step, config.steps, config.warmup, config.decay)
         for group, peak in zip(self.optimizer.param_groups, self.peaks, strict=True):
             group["lr"] = peak * factor
-        members = self.order.batch(self.step, config.batch_size * config.accumulate)
-        members = members[accelerator.process_index :: accelerator.num_processes]
-        share = config.batch_size // accelerator.num_processes
-        values: dict[str, Tensor] = {}
-        for start in range(0, len(members), share):
-            part = members[start : start + share]
-            batch = self.samples.batch(
-                [sample for _, sample in part], [self.order.generator(*member) for member in part]
-            )
-            batch = {key: value.to(accelerator.device) for key, value in batch.items()}
-            with accelerator.autocast():
-                loss, values = self.objective(batch)
-            accelerator.backward(loss / config.accumulate)
+        for share in shares:
+            batch = {key: value.to(accelerator.device) for key, value in share.batch.items()}
+            with nullcontext() if share is shares[-1] else accelerator.no_sync(self.objective):
+                with accelerator.autocast():
+                    loss, values = self.objective(batch)
+                accelerator.backward(loss * share.weight / config.accumulate)
+        if self.unfreezing is not None:
+            self.unfreezing.hold(self.step, self.trained.items())
         norm = accelerator.clip_grad_norm_(self.trained.values(), config.gradient_clip)
         self.optimizer.step()
         self.optimizer.zero_grad()
         self.ema.step(self.trained.values())
         self.step += 1
         return {**values, "loss": loss.detach(), "gradient_norm": norm, "rate": torch.tensor(factor)}
+
+    def _look(self, watch: Watch, score: Callable[[Mapping[str, float]], None]) -> None:
+        if self.accelerator.is_main_process:
+            self.ema.store(self.trained.values())
+            self.ema.copy_to(self.trained.values())
+            self.model.eval()
+            with torch.no_grad():
+                score(watch(self.step))
+            self.model.train()
+            self.ema.restore(self.trained.values())
+        self.accelerator.wait_for_everyone()
 
     def _agree(self, *flags: bool) -> list[bool]:
         """Each flag raised if any process raises it: all stop, and all wait for the checkpoint, at one step."""
@@ -183,35 +225,21 @@ class Trainer:
         self.step = state["step"]
 
     @contextmanager
-    def _log(self) -> Generator[Any]:
-        """A function that appends a row to `metrics.csv`; rows after the resumed step are dropped first.
+    def _log(self, name: str) -> Generator[Callable[[Mapping[str, float]], None]]:
+        """A function that adds values to a CSV in the output folder and hands them to the trackers.
 
         Only the main process writes.
         """
         if not self.accelerator.is_main_process:
-            yield lambda row: None
+            yield lambda values: None
             return
-        path = self.output / "metrics.csv"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        rows = (
-            [row for row in csv.DictReader(path.open()) if int(row["step"]) <= self.step]
-            if path.exists()
-            else []
-        )
-        with path.open("w", newline="") as file:
-            writer: csv.DictWriter | None = None
+        with MetricsLog(self.output / name, self.step) as log:
 
-            def write(row: dict[str, Any]) -> None:
-                nonlocal writer
-                if writer is None:
-                    writer = csv.DictWriter(file, fieldnames=list(row))
-                    writer.writeheader()
-                writer.writerow(row)
-                file.flush()
+            def add(values: Mapping[str, float]) -> None:
+                log.write({"step": self.step, **values})
+                self.accelerator.log(dict(values), step=self.step)
 
-            for row in rows:
-                write(row)
-            yield write
+            yield add
 
     @contextmanager
     def _stoppable(self) -> Generator[None]:

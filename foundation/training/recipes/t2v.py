@@ -15,8 +15,9 @@ from foundation.text import load_text_encoder
 from foundation.training.checkpoint import read_checkpoint
 from foundation.training.config import Training
 from foundation.training.latent_cache import LatentCache, prepare_toybox
+from foundation.training.loading import Batch
 from foundation.training.toy_clips import Worlds
-from foundation.training.trainer import Batch, Trainer, processes
+from foundation.training.trainer import Trainer, processes
 from foundation.transformer import Conditioning, TextConditioning, VideoTransformer
 from foundation.vae.model import CausalVideoVAE
 from foundation.weights.fingerprint import latents_sha256, text_sha256

@@ -19,6 +19,7 @@ from foundation.training.config import Training
 from foundation.training.optimizers import orthogonalise, trapezoid
 from foundation.training.order import SampleOrder
 from foundation.training.trainer import Trainer
+from foundation.training.unfreezing import ProgressiveUnfreezing, outermost_first
 from shared.errors import ConfigError, ResourceError, WeightsError
 
 
@@ -184,7 +185,61 @@ def test_two_processes_share_a_batch_and_reach_the_losses_of_one(tmp_path):
     assert losses[1] == pytest.approx(losses[0], abs=1e-4)
 
 
-def test_a_batch_that_two_processes_cannot_share_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(Accelerator, "num_processes", 2)
-    with pytest.raises(ConfigError, match="batch_size is 3; 2 processes share it"):
-        Trainer(Regression(), Draws(), config(tmp_path))
+class Looked:
+    """Notes which weights it was shown."""
+
+    def __init__(self, objective):
+        self.objective, self.seen = objective, []
+
+    def __call__(self, step):
+        self.seen.append((step, self.objective.model[0].weight.clone()))
+        return {"score": float(step)}
+
+
+def test_the_averaged_weights_are_watched_and_training_goes_on_with_its_own(tmp_path):
+    plain, watched = Regression(), Regression()
+    watch = Looked(watched)
+    Trainer(plain, Draws(), config(tmp_path / "plain")).run()
+    Trainer(watched, Draws(), config(tmp_path / "watched", watch_every=4), watch=watch).run()
+    rows = list(csv.DictReader((tmp_path / "watched" / "scores.csv").open()))
+    assert [row["score"] for row in rows] == ["4.0", "8.0", "12.0"]
+    assert torch.equal(watch.seen[-1][1], final_weights(tmp_path / "watched")["ema"]["0.weight"])
+    assert torch.equal(plain.model[0].weight, watched.model[0].weight)
+
+
+def test_accumulating_small_batches_equals_one_large_batch(tmp_path):
+    for name, changes in {"large": {"batch_size": 10}, "small": {"batch_size": 5, "accumulate": 2}}.items():
+        Trainer(Regression(), Draws(), config(tmp_path / name, **changes)).run()
+    large, small = (final_weights(tmp_path / name)["model"] for name in ("large", "small"))
+    for key in large:
+        torch.testing.assert_close(large[key], small[key], atol=5e-3, rtol=0)
+
+
+def test_layers_join_the_training_from_the_outermost_inwards(tmp_path):
+    objective = Regression()
+    start = {key: value.clone() for key, value in objective.model.state_dict().items()}
+    unfreezing = ProgressiveUnfreezing((("2.",), ("0.",)), steps=6)
+    Trainer(objective, Draws(), config(tmp_path, steps=6), unfreezing=unfreezing).run()
+    assert torch.equal(objective.model.state_dict()["0.weight"], start["0.weight"])
+    assert not torch.equal(objective.model.state_dict()["2.weight"], start["2.weight"])
+    Trainer(objective, Draws(), config(tmp_path, steps=8), unfreezing=unfreezing).run()
+    assert not torch.equal(objective.model.state_dict()["0.weight"], start["0.weight"])
+
+
+def test_blocks_are_paired_from_both_ends():
+    assert outermost_first(["a.", "b.", "c.", "d.", "e."]) == (("a.", "e."), ("b.", "d."), ("c.",))
+
+
+def test_trackers_are_told_what_the_log_says(tmp_path, monkeypatch):
+    told = []
+    monkeypatch.setattr(Accelerator, "log", lambda self, values, step: told.append((step, values)))
+    Trainer(Regression(), Draws(), config(tmp_path)).run()
+    rows = list(csv.DictReader((tmp_path / "metrics.csv").open()))
+    assert [(step, values["loss"]) for step, values in told] == [
+        (int(row["step"]), float(row["loss"])) for row in rows
+    ]
+
+
+def test_a_tracker_that_is_not_installed_is_named(tmp_path):
+    with pytest.raises(ConfigError, match="names abacus, which accelerate does not find"):
+        Trainer(Regression(), Draws(), config(tmp_path, trackers=["abacus"]))
