@@ -1,44 +1,90 @@
-"""Reconstruction losses of the VAE."""
+"""Reconstruction losses of the VAE (paper equation 1)."""
 
 import math
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 
+from foundation.vae.discriminator import PatchDiscriminator, discriminator_loss, generator_loss
 from foundation.vae.model import CausalVideoVAE
+from foundation.vae.perceptual import PerceptualDistance
+from foundation.vae.tiling import Tiling
+
+
+@dataclass
+class LossWeights:
+    """What a unit of each term counts; the paper's, but for `mse`, which it does not have.
+
+    `l1` is a mean over pixels as are all others but `kl`, a sum over the latents of a clip, as usual for latent
+    diffusion autoencoders.
+    """
+
+    l1: float = 1.0
+    mse: float = 0.0
+    perceptual: float = 0.1
+    adversarial: float = 0.05
+    kl: float = 1e-6
+
+
+class VAELearner(nn.Module):
+    """What is trained: the VAE, and the discriminator where the adversarial loss counts."""
+
+    def __init__(self, vae: CausalVideoVAE, discriminator: PatchDiscriminator | None) -> None:
+        super().__init__()
+        self.vae, self.discriminator = vae, discriminator
 
 
 class VAEObjective(nn.Module):
-    """L1 + `mse_weight` MSE + `kl_weight` KL (paper equation 1 without its perceptual and adversarial terms).
-
-    The reconstruction terms are means over pixels, the KL a sum over the latents of a clip, as usual for
-    latent diffusion autoencoders.
+    """The weighted sum of `LossWeights`; the discriminator's own loss is added, and moves nothing else.
 
     With a `deviation` the posterior has that standard deviation everywhere and does not learn it: where steps
     are normalised (Muon, Adam), the KL's faint pull otherwise widens channels until they say nothing.
+
+    Batches that say so are encoded and decoded with `tiling`, so that tiles and whole clips come to agree.
     """
 
     def __init__(
-        self, model: CausalVideoVAE, deviation: float | None, mse_weight: float, kl_weight: float
+        self,
+        model: VAELearner,
+        weights: LossWeights,
+        deviation: float | None,
+        perceptual: PerceptualDistance | None = None,
+        tiling: Tiling | None = None,
     ) -> None:
         super().__init__()
-        self.model, self.deviation = model, deviation
-        self.mse_weight, self.kl_weight = mse_weight, kl_weight
+        self.model, self.weights, self.deviation = model, weights, deviation
+        self.perceptual, self.tiling = perceptual, tiling
 
     def forward(self, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
-        """`frames` (B, 3, F, H, W) in [-1, 1] and `noise` of the latents' shape -> loss and its parts."""
+        """`frames` (B, 3, F, H, W) in [-1, 1], `noise` of the latents' shape, `tiled` () -> loss and its parts."""
         frames = batch["frames"]
-        posterior = self.model.encode(frames)
+        self.model.vae.tiling = self.tiling if batch["tiled"] else None
+        posterior = self.model.vae.encode(frames)
         if self.deviation is None:
             deviation, kl = posterior.std, posterior.kl().mean()
         else:
             deviation, kl = self.deviation, fixed_kl(posterior.mean, self.deviation)
-        decoded = self.model.decode(posterior.mean + deviation * batch["noise"]).float()
+        decoded = self.model.vae.decode(posterior.mean + deviation * batch["noise"]).float()
         error = decoded - frames
-        l1, mse = error.abs().mean(), error.square().mean()
-        loss = l1 + self.mse_weight * mse + self.kl_weight * kl
-        psnr = -10 * torch.log10(mse.detach() / 4)  # the range of values is 2
-        return loss, {"l1": l1.detach(), "psnr": psnr, "kl": kl.detach()}
+        losses = {"l1": error.abs().mean(), "mse": error.square().mean(), "kl": kl}
+        if self.perceptual is not None:
+            losses["perceptual"] = self.perceptual(decoded, frames)
+        loss = torch.zeros((), device=frames.device)
+        if self.model.discriminator is not None:
+            losses["adversarial"], loss = self._contest(self.model.discriminator, frames, decoded)
+            losses["discriminator"] = loss
+        loss = loss + sum(getattr(self.weights, name, 0.0) * value for name, value in losses.items())
+        psnr = -10 * torch.log10(losses["mse"] / 4)  # the range of values is 2
+        return loss, {name: value.detach() for name, value in {**losses, "psnr": psnr}.items()}
+
+    @staticmethod
+    def _contest(discriminator: PatchDiscriminator, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
+        """The decoder's loss, in which the discriminator stands still, and the discriminator's own."""
+        still = {name: parameter.detach() for name, parameter in discriminator.named_parameters()}
+        own = discriminator_loss(discriminator(real), discriminator(fake.detach()))
+        return generator_loss(functional_call(discriminator, still, (fake,))), own
 
 
 def fixed_kl(mean: Tensor, deviation: float) -> Tensor:

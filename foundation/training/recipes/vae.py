@@ -1,7 +1,6 @@
-"""The VAE's recipe: random crops of toybox clips, L1 + MSE + KL."""
+"""The VAE's recipe: random crops of toybox clips, L1, perceptual, adversarial and KL losses (paper equation 1)."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -10,14 +9,19 @@ import torch
 from torch import Tensor
 
 from foundation.training.checkpoint import read_checkpoint
+from foundation.training.clip_crops import ClipCrops, Crops
 from foundation.training.config import Training
-from foundation.training.toy_clips import Worlds, rendered_clips
-from foundation.training.trainer import Batch, Trainer, processes
+from foundation.training.toy_clips import rendered_clips
+from foundation.training.trainer import Trainer, processes
 from foundation.vae.deeper import deepened
-from foundation.vae.losses import VAEObjective
+from foundation.vae.discriminator import PatchDiscriminator
+from foundation.vae.losses import LossWeights, VAELearner, VAEObjective
 from foundation.vae.model import CausalVideoVAE
+from foundation.vae.perceptual import perceptual_distance
 from foundation.vae.silent import wake_silent_channels
+from foundation.vae.tiling import Tiling
 from foundation.weights.folder import write_training
+from foundation.weights.loading import load_model
 
 
 @dataclass
@@ -33,39 +37,28 @@ class VAEModel:
 
 
 @dataclass
-class Crops:
-    """What is cut from a clip for one sample; `looks` places are tried and the busiest is taken."""
-
-    worlds: Worlds = field(
-        default_factory=lambda: Worlds(
-            mix=12000, pairs=2500, cameras=2500, materials=2500, puppets=5000, skeletons=2500
-        )
-    )
-    cache: str = "cache/toybox"
-    frames: int = 17
-    size: int = 32
-    looks: int = 3
-
-
-@dataclass
 class Config:
     """Everything that `kinora train vae` can set.
 
     Training starts from the weights of the folder `start`, or from nothing; `deepen` adds residual blocks to that
     many a level, `wake` draws its silent channels anew, `decoder_only` leaves the latents as they are. The posterior
-    has the standard deviation `deviation` everywhere; null learns it.
+    has the standard deviation `deviation` everywhere; null learns it. The perceptual loss sees with `network`: `lpips`
+    (VGG-16's weights must be on disk) or `clip`, the vision tower in the model folder `base`. Tiles are `tile` pixels
+    and frames long and overlap by half.
     """
 
     training: Training = field(default_factory=lambda: Training(output="runs/vae"))
     model: VAEModel = field(default_factory=VAEModel)
     data: Crops = field(default_factory=Crops)
+    loss: LossWeights = field(default_factory=LossWeights)
+    network: str = "clip"
+    base: str = "weights/starter"
     start: str | None = None
     deepen: int | None = None
     wake: bool = False
     decoder_only: bool = False
     deviation: float | None = 0.1
-    mse_weight: float = 2.0
-    kl_weight: float = 1e-6
+    tile: int = 32
     export: str = "weights/starter"
 
 
@@ -73,59 +66,40 @@ SCALE_CLIPS = 200
 """Clips that the scale of the latents is measured on."""
 
 
-class ClipCrops:
-    """Crops of rendered clips, at a random place in time and space."""
-
-    def __init__(self, clips: Sequence[np.ndarray], crop: Crops, latent_channels: int) -> None:
-        self.clips, self.crop = clips, crop
-        self.ends = np.cumsum([len(part) for part in clips])
-        self.noise_shape = (latent_channels, (crop.frames - 1) // 4 + 1, crop.size // 8, crop.size // 8)
-
-    def __len__(self) -> int:
-        return int(self.ends[-1])
-
-    def batch(self, ids: Sequence[int], generators: Sequence[np.random.Generator]) -> Batch:
-        """`frames` (B, 3, F, H, W) in [-1, 1] and `noise` (B, C, T, h, w) for the posterior's sample."""
-        frames = np.stack([self._crop(self._clip(i), g) for i, g in zip(ids, generators, strict=True)])
-        noise = np.stack([g.standard_normal(self.noise_shape, dtype=np.float32) for g in generators])
-        video = torch.from_numpy(frames).permute(0, 4, 1, 2, 3).float() / 127.5 - 1
-        return {"frames": video, "noise": torch.from_numpy(noise)}
-
-    def _clip(self, index: int) -> np.ndarray:
-        part = int(np.searchsorted(self.ends, index, side="right"))
-        return self.clips[part][index - self.ends[part] + len(self.clips[part])]
-
-    def _crop(self, clip: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-        frames, size = self.crop.frames, self.crop.size
-        first = int(generator.integers(len(clip) - frames + 1))
-        places = generator.integers(clip.shape[1] - size + 1, size=(self.crop.looks, 2))
-        crops = [clip[first : first + frames, y : y + size, x : x + size] for y, x in places]
-        return max(crops, key=lambda crop: crop[frames // 2].std())
-
-
 def run(config: Config) -> Path:
     """Train, write the VAE's folder, and return where it is."""
     torch.manual_seed(config.training.seed)
-    vae = (
-        build(config.model) if config.start is None else CausalVideoVAE.from_pretrained(config.start).float()
-    )
+    vae = build(config.model) if config.start is None else _started(config.start)
     if config.deepen is not None:
         vae = deepened(vae, config.deepen)
     cache, worlds = Path(config.data.cache), config.data.worlds.counts()
     with processes().main_process_first():
         clips = [rendered_clips(cache, count, world) for world, count in worlds.items()]
-    samples = ClipCrops(clips, config.data, vae.config.latent_channels)
     if config.decoder_only:
         vae.encoder.requires_grad_(False)
         vae.quant_conv.requires_grad_(False)
     else:
         _prepare_posterior(config, vae, _some(clips[0]))
     vae.to(memory_format=torch.channels_last_3d)
-    objective = VAEObjective(vae, config.deviation, config.mse_weight, config.kl_weight)
-    last = Trainer(objective, samples, config.training).run()
+    samples = ClipCrops(clips, config.data, vae.config.latent_channels)
+    last = Trainer(
+        _objective(config, vae), samples, config.training, samples.order(config.training.seed)
+    ).run()
     if processes().is_main_process:
         export(config, vae, last, _some(clips[0]))
     return Path(config.export) / "vae"
+
+
+def _started(folder: str) -> CausalVideoVAE:
+    return load_model(CausalVideoVAE, Path(folder), torch.float32).train().requires_grad_(True)
+
+
+def _objective(config: Config, vae: CausalVideoVAE) -> VAEObjective:
+    loss = config.loss
+    learner = VAELearner(vae, PatchDiscriminator() if loss.adversarial else None)
+    seen = perceptual_distance(config.network, Path(config.base)) if loss.perceptual else None
+    tiling = Tiling(config.tile, config.tile // 2, frames=config.tile, frame_stride=config.tile // 2)
+    return VAEObjective(learner, loss, config.deviation, seen, tiling)
 
 
 @torch.no_grad()
@@ -153,7 +127,7 @@ def export(config: Config, vae: CausalVideoVAE, checkpoint: Path, clips: np.ndar
 
     Where the decoder alone was trained it stays as it is: the latents did not change.
     """
-    vae.load_state_dict(read_checkpoint(checkpoint)[0]["ema"], strict=False)
+    VAELearner(vae, None).load_state_dict(read_checkpoint(checkpoint)[0]["ema"], strict=False)
     vae = vae.to(torch.bfloat16).float().to(memory_format=torch.channels_last_3d)
     if not config.decoder_only:
         vae.register_to_config(scaling_factor=1 / float(raw_latents(vae, clips).std()))

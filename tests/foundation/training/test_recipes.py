@@ -9,11 +9,14 @@ from foundation.training.config import Training
 from foundation.training.recipes import t2v, vae
 from foundation.training.toy_clips import Worlds
 from foundation.transformer.model import VideoTransformer
+from foundation.vae.losses import LossWeights
 from foundation.vae.model import CausalVideoVAE
 from foundation.weights.fingerprint import latents_sha256
 from foundation.weights.folder import FROZEN_FILE, TRAINING_FILE
 
 pytestmark = pytest.mark.slow
+
+CROPS = {"frames": 5, "size": 32, "looks": 2, "tiled": True}
 
 
 @pytest.fixture(scope="module")
@@ -21,17 +24,16 @@ def cache(tmp_path_factory):
     return str(tmp_path_factory.mktemp("cache"))
 
 
-def training(output):
-    return Training(output=str(output), steps=2, batch_size=2, precision="no", warmup=1)
+def training(output, steps=2):
+    return Training(output=str(output), steps=steps, batch_size=2, precision="no", warmup=1)
 
 
 def train_vae(folder, cache, **changes):
     config = vae.Config(
-        training=training(folder / "run"),
         model=vae.VAEModel(block_out_channels=[8, 8, 8], latent_channels=4),
-        data=vae.Crops(worlds=Worlds(mix=4), cache=cache, frames=5, size=16, looks=2),
+        data=vae.Crops(worlds=Worlds(mix=4), cache=cache, **CROPS),
         export=str(folder),
-        **changes,
+        **{"training": training(folder / "run"), "loss": LossWeights(perceptual=0, adversarial=0)} | changes,
     )
     made = vae.run(config)
     return CausalVideoVAE.from_pretrained(made), json.loads((made / TRAINING_FILE).read_text())
@@ -47,6 +49,13 @@ def test_a_decoder_trained_on_its_own_keeps_the_latents(tmp_path, cache):
     assert not torch.equal(decoder.decoder.conv_in.conv.weight, first.decoder.conv_in.conv.weight)
     whole, _ = train_vae(tmp_path / "whole", cache, start=start)
     assert latents_sha256(whole) != latents_sha256(first)
+
+
+def test_pictures_tiles_and_all_losses_of_the_paper_train_together(tmp_path, cache):
+    made, _ = train_vae(tmp_path, cache, loss=LossWeights(), tile=16, training=training(tmp_path, steps=6))
+    assert torch.isfinite(made.decoder.conv_out.conv.weight).all()
+    logged = (tmp_path / "metrics.csv").read_text().splitlines()[0].split(",")
+    assert {"l1", "perceptual", "adversarial", "discriminator", "kl"} <= set(logged)
 
 
 def test_latents_have_unit_deviation_after_scaling(tmp_path, cache):
