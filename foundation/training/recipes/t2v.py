@@ -11,13 +11,13 @@ from torch import Tensor, nn
 
 from foundation.flow.objective import logit_normal_sigma, make_noisy, velocity_loss
 from foundation.request import ModelDefaults
-from foundation.text import load_text_encoder
+from foundation.text import TextEncoder, load_text_encoder
 from foundation.training.checkpoint import read_checkpoint
 from foundation.training.config import Training
 from foundation.training.latent_cache import LatentCache, prepare_toybox
 from foundation.training.loading import Batch
 from foundation.training.toy_clips import Worlds
-from foundation.training.trainer import Trainer, processes
+from foundation.training.trainer import Trainer, Watch, processes
 from foundation.transformer import Conditioning, TextConditioning, VideoTransformer
 from foundation.vae.model import CausalVideoVAE
 from foundation.weights.fingerprint import latents_sha256, text_sha256
@@ -69,7 +69,8 @@ class SamplingDefaults:
 class Config:
     """Everything that `kinora train t2v` can set.
 
-    Training starts from the transformer of the model folder `start`, or from nothing (`model` says how wide).
+    Training starts from the transformer of the model folder `start`, or from nothing (`model` says how wide). Every
+    `training.watch_every` steps `watched` prompts are made into clips and judged.
     """
 
     base: str = "weights/starter"
@@ -77,6 +78,7 @@ class Config:
     export: str = "weights/starter"
     shift: float = 3.0
     compile: bool = False
+    watched: int = 24
     sampling: SamplingDefaults = field(default_factory=SamplingDefaults)
     training: Training = field(
         default_factory=lambda: Training(
@@ -153,13 +155,43 @@ def run(config: Config) -> Path:
     if config.compile:
         model.compile_repeated_blocks(dynamic=True)
     samples = CachedSamples(cache, empty.to(dtype=torch.bfloat16), config.data, config.shift)
-    last = Trainer(FlowObjective(model), samples, config.training).run()
+    watch = _watch(config, model, vae, text) if config.training.watch_every else None
+    last = Trainer(FlowObjective(model), samples, config.training, watch=watch).run()
     if processes().is_main_process:
         export(config, last, model)
         frozen = {"vae": latents_sha256(vae), "text": text_sha256(text)}
         record = Path(config.export) / "transformer" / FROZEN_FILE
         record.write_text(json.dumps(frozen, indent=1) + "\n")
     return Path(config.export)
+
+
+def _watch(config: Config, model: VideoTransformer, vae: CausalVideoVAE, text: TextEncoder) -> Watch:
+    # Imported here: clips and contact sheets need more than training does.
+    from diffusers import FlowMatchEulerDiscreteScheduler
+
+    from foundation.evaluation.t2v import Sampling
+    from foundation.evaluation.watch import JudgedSamples
+    from foundation.pipeline import TextToVideoPipeline
+
+    mllm, clip = text.mllm, text.clip
+    scheduler = FlowMatchEulerDiscreteScheduler(shift=config.sampling.shift)
+    pipe = TextToVideoPipeline(model, vae, mllm.model, mllm.tokenizer, clip.model, clip.tokenizer, scheduler)
+    pipe.defaults = _defaults(config)
+    sampling = Sampling(**vars(config.sampling))
+    return JudgedSamples(pipe, config.watched, sampling, Path(config.training.output))
+
+
+def _defaults(config: Config) -> ModelDefaults:
+    sampling = config.sampling
+    return ModelDefaults(
+        fps=8.0,
+        size=Size(64, 64),
+        frames=17,
+        steps=sampling.steps,
+        shift=sampling.shift,
+        cfg=sampling.cfg,
+        guidance=None,
+    )
 
 
 def _new(model: TransformerModel, vae: CausalVideoVAE, text: TextConditioning) -> VideoTransformer:
@@ -187,16 +219,6 @@ def export(config: Config, checkpoint: Path, model: VideoTransformer) -> None:
     model.to(torch.bfloat16).save_pretrained(folder / "transformer")
     start = Path(config.start) / "transformer" if config.start else None
     write_training(folder / "transformer", {"recipe": "t2v", **asdict(config)}, start)
-    sampling = config.sampling
-    defaults = ModelDefaults(
-        fps=8.0,
-        size=Size(64, 64),
-        frames=17,
-        steps=sampling.steps,
-        shift=sampling.shift,
-        cfg=sampling.cfg,
-        guidance=None,
-    )
-    write_defaults(folder, defaults)
+    write_defaults(folder, _defaults(config))
     if all((folder / part).is_dir() for part in COMPONENTS):
         write_index(folder)

@@ -24,8 +24,8 @@ def cache(tmp_path_factory):
     return str(tmp_path_factory.mktemp("cache"))
 
 
-def training(output, steps=2):
-    return Training(output=str(output), steps=steps, batch_size=2, precision="no", warmup=1)
+def training(output, steps=2, **changes):
+    return Training(output=str(output), steps=steps, batch_size=2, precision="no", warmup=1, **changes)
 
 
 def train_vae(folder, cache, **changes):
@@ -70,7 +70,9 @@ def test_a_transformer_is_trained_on_what_it_names_and_goes_on_from_its_folder(m
         config = t2v.Config(
             base=str(model_folder),
             export=str(tmp_path / name),
-            training=training(tmp_path / name / "run"),
+            training=training(tmp_path / name / "run", watch_every=2),
+            watched=2,
+            sampling=t2v.SamplingDefaults(steps=2),
             model=t2v.TransformerModel(
                 num_attention_heads=2, attention_head_dim=16, num_single_layers=1, rope_axes_dim=[4, 6, 6]
             ),
@@ -81,6 +83,8 @@ def test_a_transformer_is_trained_on_what_it_names_and_goes_on_from_its_folder(m
         return VideoTransformer.from_pretrained(folder), folder
 
     first, folder = run("first")
+    assert (tmp_path / "first" / "run" / "samples-00000002.png").exists()
+    assert "scenes.shape" in (tmp_path / "first" / "run" / "scores.csv").read_text()
     frozen = json.loads((folder / FROZEN_FILE).read_text())
     assert frozen["vae"] == latents_sha256(CausalVideoVAE.from_pretrained(model_folder / "vae"))
     second, folder = run("second", start=str(tmp_path / "first"))
