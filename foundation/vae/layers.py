@@ -1,6 +1,7 @@
 """Layers of the causal 3D VAE (paper section 4.1). Names of parameters are diffusers' and the official ones."""
 
-from itertools import pairwise
+from collections.abc import Sequence
+from itertools import pairwise, product
 from typing import Literal
 
 import torch
@@ -27,11 +28,16 @@ class CausalConv3d(nn.Module):
 
     def forward(self, hidden_states: Tensor) -> Tensor:
         """(B, C, F, H, W) -> (B, C', F', H', W')."""
-        if any(self.padding):
-            # Autocast on a CPU would copy the clip to float32 for this and back for the convolution.
-            with torch.autocast(hidden_states.device.type, enabled=False):
-                hidden_states = F.pad(hidden_states, self.padding, mode="replicate")
-        return self.conv(hidden_states)
+        return self.conv(replicate_border(hidden_states, self.padding))
+
+
+def replicate_border(hidden_states: Tensor, padding: Sequence[int]) -> Tensor:
+    """Pad (B, C, F, H, W) by its border; `padding` is `torch.nn.functional.pad`'s."""
+    if not any(padding):
+        return hidden_states
+    # Autocast on a CPU would copy the clip to float32 for this and back for the convolution.
+    with torch.autocast(hidden_states.device.type, enabled=False):
+        return F.pad(hidden_states, tuple(padding), mode="replicate")
 
 
 class ChannelRMSNorm(nn.Module):
@@ -91,23 +97,71 @@ class Downsample(nn.Module):
         return self.conv(hidden_states)
 
 
+ONCE = torch.eye(3)[:, None]
+TWICE_EARLY = torch.tensor([[[1.0, 0.0], [1.0, 0.0]], [[0.0, 1.0], [1.0, 0.0]], [[0.0, 1.0], [0.0, 1.0]]])
+TWICE_LATE = TWICE_EARLY.flip(1)
+"""On which neighbour (last axis) each of three taps falls, for every place of an output in its cell (second axis).
+
+Where each value stands once there is one place with three neighbours; where it stands twice, two with two.
+"""
+
+
+class StretchedConv3d(nn.Conv3d):
+    """A 3x3x3 convolution of a clip whose values were repeated, computed on the clip itself.
+
+    Three taps over repeated values are two taps over the values, with the weights of equal values added up. So a clip
+    that is stretched twofold on every axis takes 8 products for an output where 27 would run over equal values.
+    """
+
+    def __init__(self, channels: int, factor: Size3) -> None:
+        super().__init__(channels, channels, kernel_size=3)
+        self.factor = factor
+
+    def forward(self, padded: Tensor) -> Tensor:
+        """Padded (B, C, F + 1, H + 2, W + 2), or F + 2 where time is not stretched, to (B, C, F f_t, H f_h, W f_w)."""
+        kernels = self._kernels()
+        places = len(kernels)
+        bias = None if self.bias is None else self.bias.repeat(places)
+        outputs = F.conv3d(padded, kernels.flatten(0, 1), bias).unflatten(1, (places, -1))
+        _, rows, columns = self.factor
+        height, width = outputs.shape[-2] - (rows - 1), outputs.shape[-1] - (columns - 1)
+        # Two neighbours in space are to the left of an even output and to the right of an odd one.
+        cells = torch.stack(
+            [
+                outputs[:, place, :, :, row : row + height, column : column + width]
+                for place, (_, row, column) in enumerate(product(*map(range, self.factor)))
+            ],
+            dim=2,
+        ).unflatten(2, self.factor)  # (B, C, f_t, f_h, f_w, F, H, W)
+        return cells.permute(0, 1, 5, 2, 6, 3, 7, 4).flatten(6, 7).flatten(4, 5).flatten(2, 3)
+
+    def _kernels(self) -> Tensor:
+        """(f_t f_h f_w, C, C, ...): the kernel of every place of an output in its cell."""
+        time, rows, columns = self.factor
+        axes = (
+            TWICE_LATE if time == 2 else ONCE,
+            TWICE_EARLY if rows == 2 else ONCE,
+            TWICE_EARLY if columns == 2 else ONCE,
+        )
+        falls = torch.einsum("tax,hby,wcz->thwabcxyz", *axes).to(self.weight.device)
+        kernels = torch.tensordot(self.weight.float().flatten(2), falls.flatten(0, 2).flatten(1), dims=1)
+        kernels = kernels.unflatten(2, (time * rows * columns, -1)).permute(2, 0, 1, 3)
+        return kernels.unflatten(3, [axis.shape[-1] for axis in axes]).to(self.weight.dtype)
+
+
 class Upsample(nn.Module):
     """Nearest-neighbour upsampling and a causal convolution; the first frame is stretched in space alone."""
 
     def __init__(self, channels: int, factor: Size3) -> None:
         super().__init__()
-        self.factor = factor
-        self.conv = CausalConv3d(channels, channels)
+        self.conv = nn.ModuleDict({"conv": StretchedConv3d(channels, factor)})  # under the released name
+        self.stretches_time = factor[0] > 1
+        self.padding = (1, 1, 1, 1, 1 if self.stretches_time else 2, 0)
 
     def forward(self, hidden_states: Tensor) -> Tensor:
         """(B, C, F, H, W) -> (B, C, 1 + (F - 1) f_t, H f_h, W f_w)."""
-        time, height, width = self.factor
-        if height > 1 or width > 1:
-            hidden_states = hidden_states.repeat_interleave(height, dim=3).repeat_interleave(width, dim=4)
-        if time > 1:
-            first, rest = hidden_states[:, :, :1], hidden_states[:, :, 1:]
-            hidden_states = torch.cat([first, rest.repeat_interleave(time, dim=2)], dim=2)
-        return self.conv(hidden_states)
+        stretched = self.conv["conv"](replicate_border(hidden_states, self.padding))
+        return stretched[:, :, 1:] if self.stretches_time else stretched
 
 
 class CausalAttention(nn.Module):
