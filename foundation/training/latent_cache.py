@@ -4,13 +4,13 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from tqdm import tqdm
 
 from foundation.text import TextEncoder
+from foundation.training.encoding import encode_captions, encode_clips
 from foundation.transformer.conditioning import TextConditioning
 from foundation.vae.model import CausalVideoVAE
 from foundation.weights.fingerprint import latents_sha256, text_sha256
@@ -90,24 +90,23 @@ def _cached(
     return shards
 
 
-@torch.no_grad()
 def _encode_clips(world: str, seeds: range, vae: CausalVideoVAE) -> Shard:
     latents = []
     for first in range(seeds.start, seeds.stop, BATCH):
         clips = [toy_clip(seed, world).frames for seed in range(first, min(first + BATCH, seeds.stop))]
-        frames = torch.from_numpy(np.stack(clips)).permute(0, 4, 1, 2, 3).to(vae.device)
-        with torch.autocast(vae.device.type, torch.bfloat16):
-            latents.append(vae.to_latents(frames.float() / 127.5 - 1).bfloat16().contiguous().cpu())
+        latents.append(encode_clips(clips, vae))
     return {"latents": torch.cat(latents)}
 
 
 def _encode_captions(world: str, seeds: range, variants: int, text: TextEncoder) -> Shard:
-    tokens, lengths, pooled = [], [], []
+    parts = []
     for first in range(seeds.start, seeds.stop, BATCH):
         clips = [toy_clip(seed, world) for seed in range(first, min(first + BATCH, seeds.stop))]
-        encoded = text([caption_clip(clip, variant) for clip in clips for variant in range(variants)])
-        kept = torch.ones(encoded.embeds.shape[:2]) if encoded.mask is None else encoded.mask
-        tokens.append(encoded.embeds[kept.bool()].bfloat16())
-        lengths.append(kept.long().sum(1).view(-1, variants))
-        pooled.append(encoded.pooled.bfloat16().view(len(clips), variants, -1))
-    return {"tokens": torch.cat(tokens), "lengths": torch.cat(lengths), "pooled": torch.cat(pooled)}
+        captions = [caption_clip(clip, variant) for clip in clips for variant in range(variants)]
+        parts.append(encode_captions(captions, text))
+    rows = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+    return {
+        "tokens": rows["tokens"],
+        "lengths": rows["lengths"].view(-1, variants),
+        "pooled": rows["pooled"].unflatten(0, (-1, variants)),
+    }

@@ -9,11 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from foundation.flow.objective import logit_normal_sigma, make_noisy, velocity_loss
+from foundation.flow.objective import make_noisy, velocity_loss
 from foundation.request import ModelDefaults
 from foundation.text import TextEncoder, load_text_encoder
 from foundation.training.checkpoint import read_checkpoint
 from foundation.training.config import Training
+from foundation.training.flow_batch import flow_batch
 from foundation.training.latent_cache import LatentCache, prepare_toybox
 from foundation.training.loading import Batch
 from foundation.training.toy_clips import Worlds
@@ -121,18 +122,8 @@ class CachedSamples:
 
     def batch(self, ids: Sequence[int], generators: Sequence[np.random.Generator]) -> Batch:
         """Latents, noise, sigma and padded text of the given clips."""
-        latents = self.cache.latents[list(ids)].float()
-        text = TextConditioning.batch([self._text(i, g) for i, g in zip(ids, generators, strict=True)])
-        normal = torch.tensor([g.standard_normal() for g in generators])
-        noise = np.stack([g.standard_normal(latents.shape[1:], dtype=np.float32) for g in generators])
-        batch = {
-            "latents": latents,
-            "noise": torch.from_numpy(noise),
-            "sigma": logit_normal_sigma(normal, self.shift),
-            "embeds": text.embeds.float(),
-            "pooled": text.pooled.float(),
-        }
-        return batch if text.mask is None else {**batch, "mask": text.mask}
+        texts = [self._text(i, g) for i, g in zip(ids, generators, strict=True)]
+        return flow_batch(self.cache.latents[list(ids)], texts, generators, self.shift)
 
     def _text(self, clip: int, generator: np.random.Generator) -> TextConditioning:
         if generator.random() < self.dropout:
