@@ -111,6 +111,7 @@ TRAINING = [
     for file in sorted((ROOT / "foundation" / "training").rglob("*.py"))
     if not file.stem.startswith("text")  # trains transformers' own classes and so needs that library
 ]
+TRAINING += [ROOT / "foundation" / "data" / f"{name}.py" for name in ("shards", "prepared", "samples")]
 
 
 @pytest.mark.parametrize("file", TRAINING, ids=module_name)

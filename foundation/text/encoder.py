@@ -170,6 +170,15 @@ class TextEncoder:
         self.mllm = mllm
         self.clip = clip
 
+    def check(self, prompts: Sequence[str]) -> None:
+        """Find out before anything is encoded whether the prompts can be.
+
+        Raises:
+            InputError: a prompt holds markup that belongs to a tokenizer.
+        """
+        for encoder in (self.mllm, self.clip):
+            _refuse_markup(prompts, encoder.tokenizer)
+
     @torch.no_grad()
     def __call__(
         self,
