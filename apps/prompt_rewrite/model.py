@@ -8,7 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from foundation.text.starter import BEGIN, END_OF_TURN, HEADER, HEADER_END, PAD, WORDS, train_tokenizer
+from foundation.text.starter import (
+    BEGIN,
+    END_OF_TURN,
+    HEADER,
+    HEADER_END,
+    PAD,
+    WORDS,
+    LlamaSize,
+    llama_config,
+    train_tokenizer,
+)
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -28,7 +38,7 @@ TEMPLATE = (
 
 
 @dataclass
-class RewriterSize:
+class RewriterSize(LlamaSize):
     """Widths and depths of the starter's rewriter: 1.2 million parameters."""
 
     vocabulary: int = 3072
@@ -61,22 +71,9 @@ def chat_tokenizer(tokenizer: Tokenizer, longest: int) -> PreTrainedTokenizerFas
 
 def build_rewriter(size: RewriterSize, tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
     """The model with random weights."""
-    from transformers import LlamaConfig, LlamaForCausalLM
+    from transformers import LlamaForCausalLM
 
-    config = LlamaConfig(
-        vocab_size=size.vocabulary,
-        hidden_size=size.hidden,
-        intermediate_size=size.mlp,
-        num_hidden_layers=size.layers,
-        num_attention_heads=size.heads,
-        num_key_value_heads=size.heads,
-        max_position_embeddings=size.longest,
-        tie_word_embeddings=True,
-        bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
-    )
-    return LlamaForCausalLM(config)
+    return LlamaForCausalLM(llama_config(size, tokenizer, size.longest))
 
 
 def save_rewriter(folder: Path, model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast) -> None:

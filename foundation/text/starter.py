@@ -3,7 +3,7 @@
 Same classes and folders as the released weights, so that every line of loading and encoding code is shared.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
 from foundation.text.templates import FOLDER_KEY, PromptTemplate, PromptTemplates
+from shared.media.files import replacing
 
 if TYPE_CHECKING:
     from transformers import (
         CLIPModel,
         CLIPVisionConfig,
+        LlamaConfig,
         LlavaForConditionalGeneration,
         PreTrainedTokenizerFast,
     )
@@ -51,8 +53,23 @@ PICTURE_TEMPLATE = PromptTemplate(turn("system", f"{IMAGE}\nvideo") + turn("user
 """A prompt about a clip that starts with a given picture; `<image>` is repeated once per picture token."""
 
 
-@dataclass(frozen=True)
-class StarterSize:
+LONGEST_CHAT = 1024
+"""Tokens that the starter's language model reads."""
+
+
+@dataclass
+class LlamaSize:
+    """Width and depth of a small Llama: pieces, channels, blocks, heads, and channels within a block's MLP."""
+
+    vocabulary: int
+    hidden: int
+    layers: int
+    heads: int
+    mlp: int
+
+
+@dataclass
+class StarterSize(LlamaSize):
     """Widths and depths of the starter's encoders."""
 
     vocabulary: int = 1536
@@ -101,6 +118,15 @@ def train_tokenizer(texts: Iterable[str], vocabulary: int, words: str = WORDS) -
     return tokenizer
 
 
+def kept_tokenizer(path: Path, train: Callable[[], Tokenizer]) -> Tokenizer:
+    """A run's tokenizer: trained at the first call, then read from the file that it is kept in."""
+    if not path.exists():
+        tokenizer = train()
+        with replacing(path) as temporary:
+            tokenizer.save(str(temporary))
+    return Tokenizer.from_file(str(path))
+
+
 def chat_tokenizer(tokenizer: Tokenizer) -> "PreTrainedTokenizerFast":
     """The language model's tokenizer, which brings its own prompt templates."""
     from transformers import PreTrainedTokenizerFast
@@ -116,7 +142,7 @@ def chat_tokenizer(tokenizer: Tokenizer) -> "PreTrainedTokenizerFast":
         pad_token=PAD,
         padding_side="right",
         additional_special_tokens=[HEADER, HEADER_END, IMAGE],
-        model_max_length=1024,
+        model_max_length=LONGEST_CHAT,
         **{FOLDER_KEY: TEMPLATES.as_folder_value()},
     )
 
@@ -140,25 +166,31 @@ def clip_tokenizer(tokenizer: Tokenizer) -> "PreTrainedTokenizerFast":
     )
 
 
-def build_mllm(size: StarterSize, tokenizer: "PreTrainedTokenizerFast") -> "LlavaForConditionalGeneration":
-    """A LLaVA with a small Llama; its vision tower is the one that CLIP trains."""
-    from transformers import LlamaConfig, LlavaConfig, LlavaForConditionalGeneration
+def llama_config(size: LlamaSize, tokenizer: "PreTrainedTokenizerFast", longest: int) -> "LlamaConfig":
+    """A Llama of a size that reads `longest` tokens; its output head is its embedding."""
+    from transformers import LlamaConfig
 
-    text = LlamaConfig(
+    return LlamaConfig(
         vocab_size=size.vocabulary,
         hidden_size=size.hidden,
         intermediate_size=size.mlp,
         num_hidden_layers=size.layers,
         num_attention_heads=size.heads,
         num_key_value_heads=size.heads,
-        max_position_embeddings=1024,
+        max_position_embeddings=longest,
         tie_word_embeddings=True,
         bos_token_id=tokenizer.bos_token_id,
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
     )
+
+
+def build_mllm(size: StarterSize, tokenizer: "PreTrainedTokenizerFast") -> "LlavaForConditionalGeneration":
+    """A LLaVA with a small Llama; its vision tower is the one that CLIP trains."""
+    from transformers import LlavaConfig, LlavaForConditionalGeneration
+
     config = LlavaConfig(
-        text_config=text,
+        text_config=llama_config(size, tokenizer, LONGEST_CHAT),
         vision_config=_vision_config(size),
         image_token_index=tokenizer.convert_tokens_to_ids(IMAGE),
         image_seq_length=size.image_tokens,

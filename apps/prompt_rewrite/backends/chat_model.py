@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 import torch
 from transformers import TextStreamer
 
+from foundation.runtime.device import choose_device
 from foundation.text.loading import load_causal_lm, load_tokenizer
 from shared.errors import InputError, WeightsError
 
@@ -34,18 +35,17 @@ class ChatModel:
 
         Args:
             folder: in transformers' layout, or an adapter's in peft's.
-            device: auto takes a GPU when there is one.
+            device: see `choose_device`.
             dtype: None: as the folder has it on a GPU, float32 elsewhere.
 
         Raises:
+            InputError: torch does not see the device.
             WeightsError: a file is missing or damaged, or the model is none for chats.
         """
-        place = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
-        precision = dtype or (None if place == "cuda" else torch.float32)
+        place = choose_device(device)
+        precision = dtype or (None if place.type == "cuda" else torch.float32)
         base = adapter_base(folder) if (folder / ADAPTER_FILE).is_file() else folder
-        tokenizer, model = load_tokenizer(base), load_causal_lm(base, precision)
-        if not tokenizer.chat_template:
-            raise WeightsError(f"{base} has no chat template: a model that was tuned for chats is needed")
+        tokenizer, model = load_chat_tokenizer(base), load_causal_lm(base, precision)
         if base != folder:
             from peft import PeftModel
 
@@ -112,6 +112,18 @@ class _Streamer(TextStreamer):
     def on_finalized_text(self, text: str, stream_end: bool = False) -> None:
         if text:
             self.on_text(text)
+
+
+def load_chat_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
+    """The tokenizer of a model that was tuned for chats.
+
+    Raises:
+        WeightsError: there is none, or it does not say how a chat is written.
+    """
+    tokenizer = load_tokenizer(folder)
+    if not tokenizer.chat_template:
+        raise WeightsError(f"{folder} has no chat template: a model that was tuned for chats is needed")
+    return tokenizer
 
 
 def adapter_base(folder: Path) -> Path:

@@ -1,6 +1,7 @@
 """The recipe of the starter's rewriter: from nothing, on prompts that are made as it trains."""
 
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +18,10 @@ from apps.prompt_rewrite.model import (
     save_rewriter,
 )
 from apps.prompt_rewrite.recipes.objective import AnswerObjective, load_averaged
+from foundation.text.starter import kept_tokenizer
 from foundation.training.checkpoint import read_checkpoint
 from foundation.training.config import Training
-from foundation.training.trainer import Trainer
+from foundation.training.trainer import Trainer, processes
 from foundation.weights.folder import write_training
 
 FOLDER = "prompt_rewrite"
@@ -47,7 +49,11 @@ class Config:
 def run(config: Config) -> Path:
     """Train, write the rewriter's folder, and return where it is."""
     torch.manual_seed(config.training.seed)
-    tokenizer = chat_tokenizer(_tokenizer(config), config.model.longest)
+    with processes().main_process_first():
+        kept = kept_tokenizer(
+            Path(config.training.output) / "tokenizer.json", partial(_train_tokenizer, config)
+        )
+    tokenizer = chat_tokenizer(kept, config.model.longest)
     model = build_rewriter(config.model, tokenizer)
     # Plain matrix products have the faster backward pass on a CPU for rows this short.
     model.set_attn_implementation("eager")
@@ -56,21 +62,14 @@ def run(config: Config) -> Path:
     load_averaged(model, read_checkpoint(last)[0]["ema"])
     model.set_attn_implementation("sdpa")
     folder = Path(config.export) / FOLDER
-    save_rewriter(folder, model, tokenizer)
-    write_training(folder, {"recipe": "rewrite", **asdict(config)})
+    if processes().is_main_process:
+        save_rewriter(folder, model, tokenizer)
+        write_training(folder, {"recipe": "rewrite", **asdict(config)})
     return folder
 
 
-def _tokenizer(config: Config) -> Tokenizer:
-    """The run's tokenizer, trained at the first call and kept beside the checkpoints."""
-    path = Path(config.training.output) / "tokenizer.json"
-    if not path.exists():
-        rng = np.random.default_rng(config.training.seed)
-        pairs = [draw_pair(rng) for _ in range(config.data.tokenizer_pairs)]
-        texts = [text for pair in pairs for text in (normal_form(pair.prompt), pair.rewrite, pair.mode)]
-        tokenizer = rewriter_tokenizer(texts, config.model.vocabulary)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_suffix(".part")
-        tokenizer.save(str(part))
-        part.rename(path)
-    return Tokenizer.from_file(str(path))
+def _train_tokenizer(config: Config) -> Tokenizer:
+    rng = np.random.default_rng(config.training.seed)
+    pairs = [draw_pair(rng) for _ in range(config.data.tokenizer_pairs)]
+    texts = [text for pair in pairs for text in (normal_form(pair.prompt), pair.rewrite, pair.mode)]
+    return rewriter_tokenizer(texts, config.model.vocabulary)

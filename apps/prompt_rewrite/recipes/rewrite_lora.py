@@ -5,14 +5,15 @@ from pathlib import Path
 
 import torch
 
+from apps.prompt_rewrite.backends.chat_model import load_chat_tokenizer
 from apps.prompt_rewrite.data import PairSamples, read_pairs
 from apps.prompt_rewrite.recipes.objective import AnswerObjective, load_averaged
-from foundation.text.loading import load_causal_lm, load_tokenizer
+from foundation.text.loading import load_causal_lm
 from foundation.training.checkpoint import read_checkpoint
 from foundation.training.config import Training
-from foundation.training.trainer import Trainer
+from foundation.training.trainer import Trainer, processes
 from foundation.weights.folder import write_training
-from shared.errors import ConfigError, WeightsError
+from shared.errors import ConfigError
 
 
 @dataclass
@@ -53,10 +54,7 @@ def run(config: Config) -> Path:
     torch.manual_seed(config.training.seed)
     pairs = read_pairs(Path(config.data.pairs))
     base = Path(config.model).expanduser().resolve()
-    tokenizer = load_tokenizer(base)
-    if not tokenizer.chat_template:
-        raise WeightsError(f"{base} has no chat template: a model that was tuned for chats is needed")
-    samples = PairSamples(pairs, tokenizer, config.data.row)
+    samples = PairSamples(pairs, load_chat_tokenizer(base), config.data.row)
     adapter = LoraConfig(
         task_type="CAUSAL_LM",
         r=config.adapter.rank,
@@ -68,6 +66,7 @@ def run(config: Config) -> Path:
     last = Trainer(AnswerObjective(model), samples, config.training).run()
     load_averaged(model, read_checkpoint(last)[0]["ema"])
     folder = Path(config.export)
-    model.save_pretrained(str(folder))
-    write_training(folder, {"recipe": "rewrite_lora", **asdict(config)})
+    if processes().is_main_process:
+        model.save_pretrained(str(folder))
+        write_training(folder, {"recipe": "rewrite_lora", **asdict(config)})
     return folder

@@ -5,6 +5,7 @@ their states falls with them. So the third stage leaves alone what the first two
 """
 
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -17,11 +18,13 @@ from foundation.text.starter import (
     build_mllm,
     chat_tokenizer,
     clip_tokenizer,
+    kept_tokenizer,
     save_starter,
     train_tokenizer,
 )
 from foundation.training.checkpoint import read_checkpoint
 from foundation.training.config import Training
+from foundation.training.loading import Samples
 from foundation.training.text_data import CaptionSamples, ChatCodec, ChatSamples, EyesSamples, tokenizer_texts
 from foundation.training.text_model import (
     ClipObjective,
@@ -31,7 +34,7 @@ from foundation.training.text_model import (
     rescale,
 )
 from foundation.training.toy_clips import rendered_clips
-from foundation.training.trainer import Samples, Trainer
+from foundation.training.trainer import Trainer, processes
 from foundation.weights.folder import write_training
 
 COMMON_WORDS = Path(__file__).parents[1] / "english.txt"
@@ -87,7 +90,8 @@ def run(config: Config) -> Path:
 def build(config: Config) -> tuple[TextLearner, ChatCodec]:
     """An untrained learner and the codec of the run's tokenizer."""
     torch.manual_seed(config.language.seed)
-    tokenizer = _tokenizer(config)
+    with processes().main_process_first():
+        tokenizer = kept_tokenizer(Path(config.output) / "tokenizer.json", partial(_train_tokenizer, config))
     codec = ChatCodec(tokenizer, config.model)
     mllm = build_mllm(config.model, chat_tokenizer(tokenizer))
     clip = build_clip(config.model, clip_tokenizer(tokenizer))
@@ -99,13 +103,16 @@ def build(config: Config) -> tuple[TextLearner, ChatCodec]:
 
 def see(config: Config, learner: TextLearner, codec: ChatCodec) -> Path:
     """The stages after the first: CLIP, then the language model's eyes; exported after each."""
-    clips = rendered_clips(Path(config.data.cache), config.data.clips)
+    with processes().main_process_first():
+        clips = rendered_clips(Path(config.data.cache), config.data.clips)
     folder = Path(config.export)
     train(config, "clip", ClipObjective(learner), CaptionSamples(clips, codec, config.data.extra_captions))
-    save_starter(folder, learner.mllm, learner.clip, codec.tokenizer)
+    if processes().is_main_process:
+        save_starter(folder, learner.mllm, learner.clip, codec.tokenizer)
     train(config, "eyes", EyesObjective(learner), EyesSamples(clips, codec, config.data.length_groups))
-    save_starter(folder, learner.mllm, learner.clip, codec.tokenizer)
-    write_training(folder / "text_encoder", {"recipe": "text", **asdict(config)})
+    if processes().is_main_process:
+        save_starter(folder, learner.mllm, learner.clip, codec.tokenizer)
+        write_training(folder / "text_encoder", {"recipe": "text", **asdict(config)})
     return folder
 
 
@@ -117,14 +124,6 @@ def train(config: Config, stage: str, objective: nn.Module, samples: Samples) ->
     objective.get_submodule("model").load_state_dict(averaged, strict=False)
 
 
-def _tokenizer(config: Config) -> Tokenizer:
-    """The run's tokenizer, trained at the first call and kept beside the checkpoints."""
-    path = Path(config.output) / "tokenizer.json"
-    if not path.exists():
-        texts = tokenizer_texts(config.data.tokenizer_chats, COMMON_WORDS.read_text().split())
-        tokenizer = train_tokenizer(texts, config.model.vocabulary)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_suffix(".part")
-        tokenizer.save(str(part))
-        part.rename(path)
-    return Tokenizer.from_file(str(path))
+def _train_tokenizer(config: Config) -> Tokenizer:
+    texts = tokenizer_texts(config.data.tokenizer_chats, COMMON_WORDS.read_text().split())
+    return train_tokenizer(texts, config.model.vocabulary)

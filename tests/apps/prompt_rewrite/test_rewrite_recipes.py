@@ -1,6 +1,10 @@
 """Both recipes at tiny size: packing, loss on answers alone, resume, and a folder that the backends load."""
 
 import json
+import subprocess
+import sys
+from contextlib import nullcontext
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,6 +20,7 @@ from apps.prompt_rewrite.data import ToyPairs
 from apps.prompt_rewrite.evaluation import facts_kept
 from apps.prompt_rewrite.model import RewriterSize, build_rewriter, chat_tokenizer, rewriter_tokenizer
 from apps.prompt_rewrite.packing import IGNORED, Example, encode, pack
+from apps.prompt_rewrite.recipes import rewrite, rewrite_lora
 from apps.prompt_rewrite.recipes.objective import AnswerObjective
 from apps.registry import RECIPES, conf_of
 from foundation.training import cli
@@ -126,20 +131,24 @@ def test_a_batch_belongs_to_its_generators_alone(tokenizer):
     assert all(torch.equal(first[key], again[key]) for key in first)
 
 
-def test_an_adapter_learns_pairs_resumes_and_is_loaded(folder, tmp_path):
+@pytest.fixture
+def adapting(folder, tmp_path):
+    """Settings of an adapter for the tiny rewriter, on four pairs."""
     pairs = tmp_path / "pairs.jsonl"
     pair = {"prompt": "three wolves run", "rewrite": "Three wolves run fast.", "mode": "normal"}
     pairs.write_text(
         "".join(json.dumps({**pair, "prompt": f"three wolves run {n}"}) + "\n" for n in range(4))
     )
     settings = [f"model={folder}", f"data.pairs={pairs}", "adapter.rank=2", "training.batch_size=2"]
-    settings += ["training.precision='no'", "training.warmup=1", "training.decay=0.0"]
+    return [*settings, "training.precision='no'", "training.warmup=1", "training.decay=0.0"]
 
+
+def test_an_adapter_learns_pairs_resumes_and_is_loaded(adapting, tmp_path):
     def adapter(name, *steps):
         for number in steps:
             output = f"training.output={tmp_path}/{name}"
             train(
-                "rewrite_lora", *settings, output, f"export={tmp_path}/{name}/out", f"training.steps={number}"
+                "rewrite_lora", *adapting, output, f"export={tmp_path}/{name}/out", f"training.steps={number}"
             )
         return tmp_path / name / "out"
 
@@ -153,6 +162,30 @@ def test_an_adapter_learns_pairs_resumes_and_is_loaded(folder, tmp_path):
     assert isinstance(backend.propose(Task("three wolves run", "normal")), str)
     backend.close()
     assert backend._chat is None
+
+
+def test_other_processes_than_the_main_one_write_no_folder(adapting, tmp_path, monkeypatch):
+    other = SimpleNamespace(is_main_process=False, main_process_first=nullcontext)
+    for module in (rewrite, rewrite_lora):
+        monkeypatch.setattr(module, "processes", lambda: other)
+    for name, settings in (("rewrite", TINY), ("rewrite_lora", adapting)):
+        output = f"training.output={tmp_path}/{name}"
+        train(name, *settings, output, f"export={tmp_path}/out", "training.steps=1")
+        assert (tmp_path / name / "checkpoints").exists()
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["rewrite", "rewrite_lora"])
+def test_two_processes_train_what_one_of_them_writes(name, adapting, tmp_path):
+    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--standalone"]
+    settings = [*(TINY if name == "rewrite" else adapting), f"training.output={tmp_path}/run"]
+    command = ["-m", "apps.cli", "train", name, *settings, f"export={tmp_path}/out", "training.steps=2"]
+    subprocess.run([*launch, *command], check=True, timeout=400)
+    if name == "rewrite":
+        assert ChatModel.load(tmp_path / "out" / "prompt_rewrite").tokenizer.chat_template
+    else:
+        assert load_file(tmp_path / "out" / "adapter_model.safetensors")
 
 
 def test_an_adapter_needs_a_model_and_pairs():

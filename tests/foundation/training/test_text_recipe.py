@@ -1,3 +1,6 @@
+from contextlib import nullcontext
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -9,9 +12,11 @@ from foundation.text.starter import (
     build_mllm,
     chat_tokenizer,
     clip_tokenizer,
+    kept_tokenizer,
     save_starter,
     train_tokenizer,
 )
+from foundation.training.recipes import text as recipe
 from foundation.training.text_data import (
     CaptionSamples,
     ChatCodec,
@@ -176,3 +181,21 @@ def test_exported_folders_encode_as_the_learner_does(learner, tokenizer, tmp_pat
     text = load_text_encoder(tmp_path)("a red circle moves right")
     assert text.embeds.shape[-1] == SIZE.hidden
     assert text.pooled.shape == (1, SIZE.clip_hidden)
+
+
+def test_a_run_keeps_the_tokenizer_that_it_trained(tokenizer, tmp_path):
+    path = tmp_path / "run" / "tokenizer.json"
+    first = kept_tokenizer(path, lambda: tokenizer)
+    again = kept_tokenizer(path, lambda: pytest.fail("trained a second time"))
+    assert first.to_str() == again.to_str() == tokenizer.to_str()
+
+
+@pytest.mark.parametrize("main", [True, False])
+def test_the_main_process_alone_writes_the_encoders(main, learner, codec, tmp_path, monkeypatch):
+    there = SimpleNamespace(is_main_process=main, main_process_first=nullcontext)
+    monkeypatch.setattr(recipe, "processes", lambda: there)
+    monkeypatch.setattr(recipe, "train", lambda *_: None)
+    monkeypatch.setattr(recipe, "rendered_clips", lambda *_: np.zeros((1, 1, 64, 64, 3), np.uint8))
+    recipe.see(recipe.Config(export=str(tmp_path / "out"), model=SIZE), learner, codec)
+    assert (tmp_path / "out" / "text_encoder" / "training.json").exists() == main
+    assert (tmp_path / "out").exists() == main

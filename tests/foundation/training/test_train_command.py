@@ -22,6 +22,10 @@ def test_a_setting_that_does_not_exist_starts_nothing(override, monkeypatch):
         main(["vae", override])
 
 
+def test_the_size_of_a_model_is_a_setting_too():
+    assert configuration("text", ["model.hidden=16"]).model.hidden == 16
+
+
 def test_an_unknown_recipe_is_named_with_its_nearest():
     with pytest.raises(InputError, match=r"did you mean vae\?"):
         main(["vea"])
