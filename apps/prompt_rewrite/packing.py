@@ -13,7 +13,7 @@ from shared.errors import InputError
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-    from foundation.training.trainer import Batch
+    from foundation.training.loading import Batch
 
 IGNORED = -100
 """Label of tokens that are not trained on."""

@@ -1,6 +1,7 @@
 """Toybox clips as a model sees them: latents and encoded captions, in sharded safetensors."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -10,11 +11,12 @@ from torch import Tensor
 from tqdm import tqdm
 
 from foundation.text import TextEncoder
+from foundation.text.templates import TemplateKind
 from foundation.training.encoding import encode_captions, encode_clips
 from foundation.transformer.conditioning import TextConditioning
 from foundation.vae.model import CausalVideoVAE
 from foundation.weights.fingerprint import latents_sha256, text_sha256
-from shared.toybox.mix import caption_clip, toy_clip
+from shared.toybox.mix import ToyClip, caption_clip, toy_clip
 
 SHARD = 500
 """Clips per shard."""
@@ -45,8 +47,34 @@ class LatentCache:
         )
 
 
+@dataclass(frozen=True)
+class ClipShape:
+    """Frames and size in pixels that clips are rendered at; one frame is a picture."""
+
+    frames: int = 17
+    width: int = 64
+    height: int = 64
+
+    @property
+    def kind(self) -> TemplateKind:
+        """Which template the captions go into."""
+        return "image" if self.frames == 1 else "video"
+
+    def clip(self, seed: int, world: str) -> ToyClip:
+        """One of the toybox's clips in this shape."""
+        return toy_clip(seed, world, frames=self.frames, size=(self.width, self.height))
+
+
+DEFAULT_SHAPE = ClipShape()
+
+
 def prepare_toybox(
-    root: Path, mixture: dict[str, int], variants: int, vae: CausalVideoVAE, text: TextEncoder
+    root: Path,
+    mixture: dict[str, int],
+    variants: int,
+    vae: CausalVideoVAE,
+    text: TextEncoder,
+    shape: ClipShape = DEFAULT_SHAPE,
 ) -> LatentCache:
     """Render, encode and cache clips of several worlds; what is already on disk is not computed again.
 
@@ -56,19 +84,21 @@ def prepare_toybox(
         variants: captions per clip: one plain, the others in free and structured wording.
         vae: the frozen VAE.
         text: the frozen text encoders.
+        shape: of the clips.
     """
     jobs = [
         (world, range(start, min(start + SHARD, count)))
         for world, count in mixture.items()
         for start in range(0, count, SHARD)
     ]
-    latents, captions = (
-        root / f"latents-{latents_sha256(vae)[:16]}",
-        root / f"captions-{text_sha256(text)[:16]}-{variants}",
-    )
-    encode_captions = partial(_encode_captions, variants=variants, text=text)
+    shaped = "" if shape == DEFAULT_SHAPE else f"-{shape.frames}x{shape.height}x{shape.width}"
+    still = "-pictures" if shape.kind == "image" else ""
+    latents = root / f"latents-{latents_sha256(vae)[:16]}{shaped}"
+    captions = root / f"captions-{text_sha256(text)[:16]}-{variants}{still}"
+    encode_words = partial(_encode_captions, variants=variants, text=text, kind=shape.kind)
     return LatentCache(
-        _cached(latents, jobs, partial(_encode_clips, vae=vae)), _cached(captions, jobs, encode_captions)
+        _cached(latents, jobs, partial(_encode_clips, vae=vae, shape=shape)),
+        _cached(captions, jobs, encode_words),
     )
 
 
@@ -90,20 +120,21 @@ def _cached(
     return shards
 
 
-def _encode_clips(world: str, seeds: range, vae: CausalVideoVAE) -> Shard:
+def _encode_clips(world: str, seeds: range, vae: CausalVideoVAE, shape: ClipShape) -> Shard:
     latents = []
     for first in range(seeds.start, seeds.stop, BATCH):
-        clips = [toy_clip(seed, world).frames for seed in range(first, min(first + BATCH, seeds.stop))]
+        clips = [shape.clip(seed, world).frames for seed in range(first, min(first + BATCH, seeds.stop))]
         latents.append(encode_clips(clips, vae))
     return {"latents": torch.cat(latents)}
 
 
-def _encode_captions(world: str, seeds: range, variants: int, text: TextEncoder) -> Shard:
+def _encode_captions(world: str, seeds: range, variants: int, text: TextEncoder, kind: TemplateKind) -> Shard:
+    shape = ClipShape(frames=1 if kind == "image" else 5)  # captions tell pictures from clips, no more
     parts = []
     for first in range(seeds.start, seeds.stop, BATCH):
-        clips = [toy_clip(seed, world) for seed in range(first, min(first + BATCH, seeds.stop))]
+        clips = [shape.clip(seed, world) for seed in range(first, min(first + BATCH, seeds.stop))]
         captions = [caption_clip(clip, variant) for clip in clips for variant in range(variants)]
-        parts.append(encode_captions(captions, text))
+        parts.append(encode_captions(captions, text, kind))
     rows = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
     return {
         "tokens": rows["tokens"],

@@ -138,7 +138,8 @@ class Trainer:
                     saved = time.monotonic()
         bar.close()
         path = self._save()
-        self.accelerator.end_training()
+        for tracker in self.accelerator.trackers:
+            tracker.finish()  # `end_training` would part the processes too, which may have more to train
         if self._stop:
             raise KeyboardInterrupt
         return path

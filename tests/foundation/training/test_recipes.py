@@ -6,13 +6,21 @@ import pytest
 import torch
 
 from foundation.training.config import Training
-from foundation.training.recipes import t2v, vae
+from foundation.training.curriculum import Stage
+from foundation.training.flow_recipe import SamplingDefaults
+from foundation.training.recipes import t2v, t2v_lora, vae
 from foundation.training.toy_clips import Worlds
+from foundation.training.toy_samples import Toybox
 from foundation.transformer.model import VideoTransformer
 from foundation.vae.losses import LossWeights
 from foundation.vae.model import CausalVideoVAE
 from foundation.weights.fingerprint import latents_sha256
 from foundation.weights.folder import FROZEN_FILE, TRAINING_FILE
+from foundation.weights.lora.adapters import load_loras
+from foundation.weights.lora.source import Lora
+from shared.errors import ConfigError
+from shared.media.video import encode
+from shared.toybox.mix import toy_clip
 
 pytestmark = pytest.mark.slow
 
@@ -65,29 +73,70 @@ def test_latents_have_unit_deviation_after_scaling(tmp_path, cache):
     assert float(scaled.std()) == pytest.approx(1, abs=0.02)
 
 
-def test_a_transformer_is_trained_on_what_it_names_and_goes_on_from_its_folder(model_folder, tmp_path, cache):
-    def run(name, **changes):
-        config = t2v.Config(
-            base=str(model_folder),
-            export=str(tmp_path / name),
-            training=training(tmp_path / name / "run", watch_every=2),
-            watched=2,
-            sampling=t2v.SamplingDefaults(steps=2),
-            model=t2v.TransformerModel(
-                num_attention_heads=2, attention_head_dim=16, num_single_layers=1, rope_axes_dim=[4, 6, 6]
-            ),
-            data=t2v.ToyboxData(cache=cache, worlds=Worlds(scenes=3, puppets=2), variants=2),
-            **changes,
-        )
-        folder = t2v.run(config) / "transformer"
-        return VideoTransformer.from_pretrained(folder), folder
+def flow(recipe, model_folder, tmp_path, cache, **changes):
+    return recipe.Config(
+        base=str(model_folder),
+        export=str(tmp_path / "export"),
+        cache=cache,
+        toybox=Toybox(worlds=Worlds(scenes=4, puppets=2), variants=2),
+        training=training(tmp_path / "run", watch_every=2),
+        watched=2,
+        sampling=SamplingDefaults(steps=2),
+        **changes,
+    )
 
-    first, folder = run("first")
-    assert (tmp_path / "first" / "run" / "samples-00000002.png").exists()
-    assert "scenes.shape" in (tmp_path / "first" / "run" / "scores.csv").read_text()
-    frozen = json.loads((folder / FROZEN_FILE).read_text())
+
+STAGES = {
+    "pictures": Stage(steps=2, batch_size=4, frames=1),
+    "left out": Stage(steps=0),
+    "clips": Stage(steps=4, batch_size=2, frames=9, pictures=0.5),
+}
+TINY = t2v.TransformerModel(
+    num_attention_heads=2, attention_head_dim=16, num_single_layers=1, rope_axes_dim=[4, 6, 6]
+)
+
+
+def test_a_transformer_goes_through_its_stages_and_on_from_its_folder(model_folder, tmp_path, cache):
+    first = t2v.run(flow(t2v, model_folder, tmp_path, cache, stages=STAGES, model=TINY)) / "transformer"
+    runs = tmp_path / "run"
+    assert sorted(path.name for path in runs.iterdir()) == ["clips", "pictures"]
+    assert (runs / "clips" / "samples-00000004.png").exists()
+    assert "scenes.shape" in (runs / "clips" / "scores.csv").read_text()
+    frozen = json.loads((first / FROZEN_FILE).read_text())
     assert frozen["vae"] == latents_sha256(CausalVideoVAE.from_pretrained(model_folder / "vae"))
-    second, folder = run("second", start=str(tmp_path / "first"))
-    assert len(json.loads((folder / TRAINING_FILE).read_text())) == 2
-    for before, after in zip(first.parameters(), second.parameters(), strict=True):
+    stage = {"clips": Stage(steps=1, batch_size=2)}
+    start = str(tmp_path / "export")
+    config = flow(t2v, model_folder, tmp_path / "second", cache, stages=stage, start=start)
+    second = t2v.run(config) / "transformer"
+    assert len(json.loads((second / TRAINING_FILE).read_text())) == 2
+    models = [VideoTransformer.from_pretrained(folder) for folder in (first, second)]
+    for before, after in zip(*(model.parameters() for model in models), strict=True):
         assert (before - after).abs().max() < 0.5
+
+
+def test_a_recipe_without_a_stage_says_so(model_folder, tmp_path, cache):
+    with pytest.raises(ConfigError, match="no stage has any steps"):
+        t2v.run(flow(t2v, model_folder, tmp_path, cache, stages={"clips": Stage(steps=0)}))
+
+
+def test_an_adapter_is_trained_on_a_folder_of_clips_and_loads_where_it_was_made(
+    model_folder, tmp_path, cache
+):
+    folder = tmp_path / "clips"
+    folder.mkdir()
+    for seed in range(3):
+        clip = toy_clip(seed, "scenes")
+        encode(clip.frames, 8.0, folder / f"{seed}.mkv")
+        (folder / f"{seed}.txt").write_text(clip.caption)
+    stages = {"clips": Stage(steps=3, batch_size=2)}
+    config = flow(t2v_lora, model_folder, tmp_path, cache, stages=stages, rank=2, data=str(folder))
+    made = t2v_lora.run(config)
+    (file,) = made.glob("*.safetensors")
+    model = VideoTransformer.from_pretrained(model_folder / "transformer")
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    load_loras(model, [Lora(file)])
+    ups = [value for key, value in model.state_dict().items() if "lora_B" in key]
+    assert ups
+    assert all(up.abs().max() > 0 for up in ups)
+    for key, value in VideoTransformer.from_pretrained(model_folder / "transformer").state_dict().items():
+        assert torch.equal(value, before[key])

@@ -1,3 +1,6 @@
+import json
+import subprocess
+import sys
 from contextlib import nullcontext
 from types import SimpleNamespace
 
@@ -199,3 +202,17 @@ def test_the_main_process_alone_writes_the_encoders(main, learner, codec, tmp_pa
     recipe.see(recipe.Config(export=str(tmp_path / "out"), model=SIZE), learner, codec)
     assert (tmp_path / "out" / "text_encoder" / "training.json").exists() == main
     assert (tmp_path / "out").exists() == main
+
+
+@pytest.mark.slow
+def test_two_processes_train_the_encoders_that_one_of_them_writes(tmp_path):
+    size = {name: value for name, value in vars(SIZE).items() if name not in ("projection", "image_size")}
+    settings = [f"model.{name}={value}" for name, value in size.items()]
+    settings += ["data.clips=4", "data.tokenizer_chats=60", "data.length_groups=1", f"data.cache={tmp_path}"]
+    for stage in ("language", "clip", "eyes"):
+        settings += [f"{stage}.steps=2", f"{stage}.batch_size=4", f"{stage}.precision='no'"]
+    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--standalone"]
+    train = ["-m", "foundation.training.cli", "text", f"output={tmp_path}/run", f"export={tmp_path}/out"]
+    subprocess.run([*launch, *train, *settings], check=True, timeout=400)
+    assert load_text_encoder(tmp_path / "out")("a red circle").embeds.shape[-1] == SIZE.hidden
+    assert len(json.loads((tmp_path / "out" / "text_encoder" / "training.json").read_text())) == 1

@@ -1,0 +1,77 @@
+"""The curriculum: pictures, then short clips, long ones, larger ones (paper section 4.5)."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from torch import nn
+
+from foundation.training.checkpoint import read_checkpoint
+from foundation.training.config import Training
+from foundation.training.loading import Samples
+from foundation.training.order import Order
+from foundation.training.trainer import Trainer, Watch
+
+
+@dataclass
+class Stage:
+    """Clips of one length and area for some steps; 0 steps leave the stage out.
+
+    `batch_size` is of the largest clips: batches of shorter or smaller ones have more. `pictures` are mixed in, that
+    many for a clip, so that what the stage of pictures taught is not forgotten.
+    """
+
+    steps: int = 1000
+    batch_size: int = 64
+    frames: int = 17
+    width: int = 64
+    height: int = 64
+    pictures: float = 0.25
+
+
+class OrderedSamples(Samples, Protocol):
+    """Samples that come in batches of one shape."""
+
+    def order(self, seed: int) -> Order: ...
+
+    def batch(self, ids: list[int], generators: list[np.random.Generator]) -> dict: ...
+
+
+def run_curriculum(
+    stages: Mapping[str, Stage],
+    training: Training,
+    objective: Callable[[], nn.Module],
+    samples: Callable[[Stage], OrderedSamples],
+    watch: Callable[[Stage, Path], Watch] | None = None,
+) -> Path:
+    """Train the stages in their order; each begins with the averaged weights of the one before.
+
+    Every stage is a run of its own, with its checkpoints in a folder of its own: killed, it goes on where it was.
+
+    Args:
+        stages: by name.
+        training: of every stage, but for steps, size of a batch, and output.
+        objective: makes the module to train around the one model.
+        samples: the data of a stage.
+        watch: what looks at the model in a stage, and writes into the stage's folder.
+
+    Returns:
+        The last checkpoint.
+    """
+    last = Path(training.output)
+    for name, stage in stages.items():
+        if not stage.steps:
+            continue
+        settings = replace(
+            training,
+            steps=stage.steps,
+            batch_size=stage.batch_size,
+            output=str(Path(training.output) / name),
+        )
+        data, module = samples(stage), objective()
+        look = watch(stage, Path(settings.output)) if watch and training.watch_every else None
+        last = Trainer(module, data, settings, data.order(training.seed), look).run()
+        module.get_submodule("model").load_state_dict(read_checkpoint(last)[0]["ema"], strict=False)
+    return last
