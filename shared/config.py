@@ -102,7 +102,7 @@ def parse(cls: type[Schema], name: str, value: Any) -> Any:
     wanted = []
     for kind in kinds(cls, name):
         try:
-            return _PARSERS[typing.get_origin(kind) or kind](kind, value)
+            return _parse(kind, value)
         except ValueError as error:
             wanted.append(str(error))
     choices = [
@@ -112,6 +112,14 @@ def parse(cls: type[Schema], name: str, value: Any) -> Any:
         for word in typing.get_args(kind)
     ]
     raise InputError(f"{name}: wanted {' or '.join(wanted)}, not {shorten(value)}{near_miss(value, choices)}")
+
+
+def _parse(kind: Any, value: Any) -> Any:
+    """A type of no entry in the table reads its own text: `kind.parse(text)` raises what is wanted instead."""
+    parser = _PARSERS.get(typing.get_origin(kind) or kind)
+    if parser is not None:
+        return parser(kind, value)
+    return value if isinstance(value, kind) else kind.parse(_parse_text(str, value))
 
 
 def _parse_int(kind: type, value: Any) -> int:
@@ -171,6 +179,12 @@ def _parse_path(kind: type, value: Any) -> Path:
     return Path(text)
 
 
+def _parse_list(kind: Any, value: Any) -> tuple[Any, ...]:
+    if not isinstance(value, list | tuple):
+        raise ValueError("a list")
+    return tuple(_parse(typing.get_args(kind)[0], one) for one in value)
+
+
 _PARSERS: dict[Any, Any] = {
     int: _parse_int,
     float: _parse_float,
@@ -179,7 +193,9 @@ _PARSERS: dict[Any, Any] = {
     Literal: _parse_choice,
     Path: _parse_path,
     str: _parse_text,
+    tuple: _parse_list,
 }
+"""By type; `tuple[KIND, ...]` is a list, and a flag that may be given several times."""
 
 
 # -- checks ------------------------------------------------------------------------------------------------
@@ -218,6 +234,12 @@ def one_of(choices: Iterable[Any]) -> str:
     """The choices as people write them: `a, b or c`."""
     words = [str(choice) for choice in choices]
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
+
+
+def some_of(values: Sequence[Any], most: int = 3) -> str:
+    """The first of many, shortened, and how many more there are: `'a', 'b', 'c' and 4 more`."""
+    more = len(values) - most
+    return ", ".join(map(shorten, values[:most])) + (f" and {more} more" if more > 0 else "")
 
 
 def near_miss(word: Any, known: Iterable[str]) -> str:
@@ -266,8 +288,16 @@ def to_mapping(request: Schema, *, local: bool = False) -> dict[str, Any]:
     for name, (_, about) in settings(type(request)).items():
         value = getattr(request, name)
         if value is not None and (local or not about.local):
-            mapping[name] = str(value) if isinstance(value, Path | Size) else value
+            mapping[name] = _plain(value)
     return mapping
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, tuple) and not isinstance(value, Size):
+        return [_plain(one) for one in value]
+    return str(value)
 
 
 # -- flags -------------------------------------------------------------------------------------------------
@@ -304,7 +334,8 @@ def parser(cls: type[Schema], prog: str, description: str) -> Parser:
             made.add_argument(flag, dest=name, default=None, action=argparse.BooleanOptionalAction, help=text)
         else:
             metavar = about.metavar or _metavar(kinds(cls, name))
-            made.add_argument(flag, dest=name, default=None, metavar=metavar, help=text)
+            several = "append" if typing.get_origin(kinds(cls, name)[0]) is tuple else "store"
+            made.add_argument(flag, dest=name, default=None, action=several, metavar=metavar, help=text)
     return made
 
 
@@ -343,5 +374,5 @@ def _default(field: dataclasses.Field, about: Setting) -> str:
     elif isinstance(field.default, bool):
         parts += ["default: on"] if field.default else []
     else:
-        parts.append(f"default: {field.default!s}" if field.default != "" else "default: none")
+        parts.append("default: none" if field.default in ("", ()) else f"default: {field.default!s}")
     return f" [{'; '.join(parts)}]" if parts else ""

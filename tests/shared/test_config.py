@@ -6,7 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.config import Size, check, from_argv, from_mapping, near_miss, setting, settings, to_mapping
+from shared.config import (
+    Size,
+    check,
+    from_argv,
+    from_mapping,
+    near_miss,
+    setting,
+    settings,
+    some_of,
+    to_mapping,
+)
 from shared.errors import InputError
 
 
@@ -130,6 +140,54 @@ def test_help_names_every_setting_with_bounds_and_default(capsys):
     text = capsys.readouterr().out
     for words in ("--name", "how many [1 to 1000; default: 20]", "auto|X", "default: the model's", "--debug"):
         assert words in text
+
+
+@dataclass(frozen=True)
+class Guest:
+    name: str
+    seats: int = 1
+
+    @classmethod
+    def parse(cls, text):
+        name, _, seats = text.partition(":")
+        if not name or not (seats or "1").isdigit():
+            raise ValueError("NAME or NAME:SEATS")
+        return cls(name, int(seats or 1))
+
+    def __str__(self):
+        return f"{self.name}:{self.seats}"
+
+
+@dataclass(frozen=True)
+class Party:
+    guests: tuple[Guest, ...] = setting((), "who comes", metavar="NAME[:SEATS]")
+
+    def __post_init__(self):
+        check(self)
+
+
+def test_a_list_is_a_flag_given_several_times(capsys):
+    invited = Party((Guest("ann"), Guest("bob", 2)))
+    assert from_argv(Party, ["--guests", "ann", "--guests", "bob:2"], "party", "A party.") == invited
+    assert from_argv(Party, [], "party", "A party.") == Party()
+    assert to_mapping(invited) == {"guests": ["ann:1", "bob:2"]}
+    assert from_mapping(Party, to_mapping(invited)) == invited
+    with pytest.raises(SystemExit):
+        from_argv(Party, ["--help"], "party", "A party.")
+    assert "--guests NAME[:SEATS]" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("value", "words"), [("ann", "a list"), ([""], "NAME or NAME:SEATS"), ([3], "text"), (None, "a value")]
+)
+def test_a_list_of_what_it_does_not_take_is_refused(value, words):
+    with pytest.raises(InputError, match=f"guests: .*{words}"):
+        from_mapping(Party, {"guests": value})
+
+
+def test_the_first_of_many_are_named():
+    assert some_of(["a", "b"]) == "'a', 'b'"
+    assert some_of("abcde") == "'a', 'b', 'c' and 2 more"
 
 
 def test_a_suggestion_is_made_only_for_what_is_near():
