@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from foundation.weights.registry import KNOWN, here, weights_of
-from shared.config import Parser, near_miss, shorten
-from shared.console import note, overview, printable, result, run
+from shared.actions import Action, act, parser_of
+from shared.config import near_miss, shorten
+from shared.console import note, printable, result, run
 from shared.errors import CheckFailed, InputError
 
 LAYOUTS = ("official", "diffusers")
@@ -22,23 +23,12 @@ def main(argv: Sequence[str]) -> None:
         InputError: an unknown action or flag.
         CheckFailed: `check` found a changed or damaged file.
     """
-    if not argv or argv[0] in ("-h", "--help"):
-        lines = {name: (action.__doc__ or "").rstrip(".") for name, action in ACTIONS.items()}
-        result(
-            overview("kinora models ACTION ...", lines, after="kinora models ACTION --help shows its flags.")
-        )
-        return
-    name, *rest = argv
-    if name not in ACTIONS:
-        raise InputError(
-            f"unknown action {shorten(name)}{near_miss(name, ACTIONS)} (see kinora models --help)"
-        )
-    ACTIONS[name](rest)
+    act("kinora models", ACTIONS, argv)
 
 
 def _list(argv: list[str]) -> None:
     """The models that have a name, and which of them are on this machine."""
-    _parser("list", _list).read(argv)
+    parser_of("kinora models list", _list).read(argv)
     found = here()
     for name in {**found, **KNOWN}:
         about = (
@@ -54,7 +44,7 @@ def _list(argv: list[str]) -> None:
 
 def _get(argv: list[str]) -> None:
     """Fetch a model, once size and free disk are known."""
-    parser = _parser("get", _get)
+    parser = parser_of("kinora models get", _get)
     parser.add_argument("name", help=f"{', '.join(KNOWN)}, or a hub id ORGANISATION/NAME")
     name = parser.read(argv).name
     if name == "starter":
@@ -71,7 +61,7 @@ def _get(argv: list[str]) -> None:
 
 def _convert(argv: list[str]) -> None:
     """Write a transformer or a VAE in the official or diffusers' layout."""
-    parser = _parser("convert", _convert)
+    parser = parser_of("kinora models convert", _convert)
     parser.add_argument("source", type=Path, help="a .safetensors or .pt file, or a part of a model folder")
     parser.add_argument("target", type=Path, help="a .safetensors or official .pt file, or a folder")
     parser.add_argument("--layout", choices=LAYOUTS, required=True, help="of what is written")
@@ -89,7 +79,7 @@ def _convert(argv: list[str]) -> None:
 
 def _check(argv: list[str]) -> None:
     """Hash every weights file again and name those that changed since they were first seen."""
-    parser = _parser("check", _check)
+    parser = parser_of("kinora models check", _check)
     parser.add_argument(
         "name", nargs="?", help="a name, a folder or a file [default: all models that have a name]"
     )
@@ -109,13 +99,7 @@ def _check(argv: list[str]) -> None:
         raise CheckFailed(f"not what they were: {', '.join(wrong)}; `--accept` takes changes that you made")
 
 
-def _parser(name: str, action: Callable) -> Parser:
-    parser = Parser(prog=f"kinora models {name}", description=action.__doc__)
-    parser.add_argument("--debug", action="store_true", help="show the trace of an error")
-    return parser
-
-
-ACTIONS: dict[str, Callable[[list[str]], None]] = {
+ACTIONS: dict[str, Action] = {
     "list": _list,
     "get": _get,
     "convert": _convert,
