@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import torch
 
@@ -102,6 +102,24 @@ SWAPPED = "final_layer.adaLN_modulation.1"
 
 _HOMES = {part: (official, place) for official, parts in LAYERS.items() for place, part in enumerate(parts)}
 _BLOCK_NUMBER = re.compile(r"(?<=blocks\.)\d+")
+
+_UNDERSCORED = {layer.replace(".", "_"): layer for layer in (*LAYERS, *_HOMES)}
+_UNDERSCORED_NUMBER = re.compile(r"(?<=blocks_)\d+(?=_)")
+
+
+def layout_of(layer: str) -> Literal["official", "diffusers"] | None:
+    """The layout that has a layer of this name; None: neither has."""
+    template, _ = _generic(layer)
+    if template in LAYERS:
+        return "official"
+    return "diffusers" if template in _HOMES else None
+
+
+def dotted(name: str) -> str | None:
+    """The layer, of either layout, whose name with underscores for dots is given; None: there is none."""
+    number = _UNDERSCORED_NUMBER.search(name)
+    layer = _UNDERSCORED.get(_UNDERSCORED_NUMBER.sub("{}", name))
+    return None if layer is None else layer.format(number[0] if number else "")
 
 
 def diffusers_names(layer: str) -> tuple[str, ...]:

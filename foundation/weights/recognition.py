@@ -29,9 +29,9 @@ _PREFIXES = (
 )  # fmt: skip
 
 _OTHERS = {
-    "lora": "a LoRA adapter, which goes on top of a model",
-    "hada_": "a LoRA adapter, which goes on top of a model",
-    "lokr_": "a LoRA adapter, which goes on top of a model",
+    "lora": "a LoRA adapter, which goes on top of a model (--lora)",
+    "hada_": "a LoRA adapter, which goes on top of a model (--lora)",
+    "lokr_": "a LoRA adapter, which goes on top of a model (--lora)",
     "text_model.": "a CLIP text encoder",
     "vision_model.": "a CLIP vision encoder",
     "embed_tokens.": "a language model",

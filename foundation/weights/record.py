@@ -78,6 +78,13 @@ class Record:
         known = self.entries.get(str(path.resolve()))
         return known.first if known else None
 
+    def find(self, sha256: str) -> Path | None:
+        """A file that is known by this sha256 and still has it; None where there is none."""
+        for key in [key for key, entry in self.entries.items() if entry.sha256 == sha256]:
+            if Path(key).is_file() and self.sha256(Path(key)) == sha256:
+                return Path(key)
+        return None
+
     def accept(self, path: Path) -> str:
         """Hash the file, and take its sha256 for the one that it should have from now on."""
         digest = self.sha256(path, fresh=True)
