@@ -23,6 +23,8 @@ _HOMES = {
     "foundation.text.encoder": ("TextEncoder",),
     "foundation.vae.model": ("CausalVideoVAE",),
     "foundation.vae.tiling": ("Tiling",),
+    "foundation.weights.lora.adapters": ("add_lora", "load_loras", "save_lora"),
+    "foundation.weights.lora.source": ("Lora",),
 }
 _MODULE_OF = {name: module for module, names in _HOMES.items() for name in names}
 

@@ -32,12 +32,14 @@ class StoredModel(ModelMixin):
         """Save beside and move: the files that are replaced may be those that the parameters are views of.
 
         Raises:
-            ConfigError: weights are 8-bit; no library reads their scales.
+            ConfigError: weights are 8-bit, whose scales no library reads; or the model has a LoRA.
             InputError: the folder cannot be written.
             ResourceError: the disk is full.
         """
         if self._float8_layers():
             raise ConfigError("8-bit weights are not saved: `kinora models convert` writes them as bfloat16")
+        if getattr(self, "peft_config", None):
+            raise ConfigError("a model with a LoRA is not saved whole: save_lora writes the LoRA by itself")
         folder = Path(save_directory)
         try:
             folder.mkdir(parents=True, exist_ok=True)
