@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
-import numpy as np
 from torch import nn
 
 from foundation.training.checkpoint import read_checkpoint
@@ -35,8 +34,6 @@ class OrderedSamples(Samples, Protocol):
     """Samples that come in batches of one shape."""
 
     def order(self, seed: int) -> Order: ...
-
-    def batch(self, ids: list[int], generators: list[np.random.Generator]) -> dict: ...
 
 
 def run_curriculum(

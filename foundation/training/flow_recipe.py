@@ -11,6 +11,7 @@ import torch
 
 from foundation.request import ModelDefaults
 from foundation.text import TextEncoder, load_text_encoder
+from foundation.text.templates import TemplateKind
 from foundation.training.config import Training
 from foundation.training.curriculum import OrderedSamples, Stage, run_curriculum
 from foundation.training.flow_objective import FlowObjective
@@ -123,7 +124,8 @@ def stage_samples(recipe: FlowRecipe, stage: Stage, encoders: Encoders) -> Order
     if recipe.data is not None:
         return _folder_samples(recipe, stage, encoders, Path(recipe.data))
     shape = ClipShape(stage.frames, stage.width, stage.height)
-    empty = {kind: encoders.text([""], kind).to(dtype=torch.bfloat16) for kind in ("video", "image")}
+    kinds: tuple[TemplateKind, ...] = ("video", "image")
+    empty = {kind: encoders.text([""], kind).to(dtype=torch.bfloat16) for kind in kinds}
     clips = _toy_cache(recipe, encoders, shape, 1.0)
     pictures = None
     if stage.pictures and shape.frames > 1:

@@ -117,12 +117,12 @@ class StretchedConv3d(nn.Conv3d):
         super().__init__(channels, channels, kernel_size=3)
         self.factor = factor
 
-    def forward(self, padded: Tensor) -> Tensor:
-        """Padded (B, C, F + 1, H + 2, W + 2), or F + 2 where time is not stretched, to (B, C, F f_t, H f_h, W f_w)."""
+    def forward(self, input: Tensor) -> Tensor:
+        """Padded (B, C, F + 1, H + 2, W + 2) to (B, C, F f_t, H f_h, W f_w); F + 2 where time is not stretched."""
         kernels = self._kernels()
         places = len(kernels)
         bias = None if self.bias is None else self.bias.repeat(places)
-        outputs = F.conv3d(padded, kernels.flatten(0, 1), bias).unflatten(1, (places, -1))
+        outputs = F.conv3d(input, kernels.flatten(0, 1), bias).unflatten(1, (places, -1))
         _, rows, columns = self.factor
         height, width = outputs.shape[-2] - (rows - 1), outputs.shape[-1] - (columns - 1)
         # Two neighbours in space are to the left of an even output and to the right of an odd one.

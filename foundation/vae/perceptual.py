@@ -6,15 +6,16 @@ takes its place: the same distance between unit features, without LPIPS' learned
 
 from abc import abstractmethod
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from shared.config import one_of
 from shared.errors import ConfigError, WeightsError
 
-Network = Literal["lpips", "clip"]
+NETWORKS = ("lpips", "clip")
 
 VGG = "vgg16-397923af.pth"
 """VGG-16's weights under torchvision's name, in `$TORCH_HOME/hub/checkpoints`."""
@@ -38,7 +39,7 @@ class LpipsDistance(PerceptualDistance):
     def __init__(self) -> None:
         super().__init__()
         try:
-            from lpips import LPIPS
+            from lpips import LPIPS  # ty: ignore[import-not-found]
         except ImportError as error:
             raise ConfigError(
                 "network=lpips needs the package lpips (pip install lpips); network=clip does without"
@@ -89,13 +90,15 @@ def vgg_path() -> Path:
     return Path(torch.hub.get_dir()) / "checkpoints" / VGG
 
 
-def perceptual_distance(network: Network, folder: Path) -> PerceptualDistance:
-    """The network by name; `clip` is the vision tower of the model folder's multimodal language model.
+def perceptual_distance(network: str, folder: Path) -> PerceptualDistance:
+    """One of `NETWORKS`; `clip` is the vision tower of the model folder's multimodal language model.
 
     Raises:
-        ConfigError: LPIPS, or VGG-16's weights, are not there.
+        ConfigError: no such network, or LPIPS or VGG-16's weights are not there.
         WeightsError: the folder has no vision tower.
     """
+    if network not in NETWORKS:
+        raise ConfigError(f"network={network} is not known: {one_of(NETWORKS)} expected")
     return LpipsDistance() if network == "lpips" else ClipDistance(_vision_tower(folder))
 
 
