@@ -26,6 +26,9 @@ COMMANDS = {
     "rewrite": Command("apps.prompt_rewrite.cli", "main", "a prompt becomes one that the model understands"),
     "train": Command("apps.registry", "train", "train a recipe: kinora train RECIPE key=value ..."),
     "models": Command("foundation.weights.cli", "main", "weights on this machine: list, get, convert, check"),
+    "lora": Command(
+        "foundation.weights.lora.cli", "main", "LoRA files: show one, write it in another layout"
+    ),
     "evaluate": Command("apps.registry", "evaluate", "measure a model with the toybox's judges"),
     "rerun": Command("foundation.rerun", "main", "make a clip again from its receipt, compare every pixel"),
     "show": Command("shared.provenance.cli", "show", "print the receipt in a clip"),

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from foundation.request import TextToVideoRequest, read_prompts, resolve
+from foundation.weights.lora.source import check_loras
 from shared.config import from_argv, from_mapping, to_mapping
 from shared.console import note, progress, result, run
 from shared.media.naming import Output, sheet_path
@@ -41,7 +42,7 @@ def make(
 ) -> list[Path]:
     """Make every clip of a request and print where it is.
 
-    What needs no model (prompts, the place for the files) is checked before torch is imported.
+    What needs no model (prompts, LoRA files, the place for the clips) is checked before torch is imported.
 
     Args:
         request: What to make.
@@ -52,6 +53,7 @@ def make(
     """
     prompts = read_prompts(request)
     output = Output.plan(request.out, request.format, several=len(prompts) * request.count > 1)
+    check_loras(request.lora)
     first_seed = request.seed
     if first_seed is None:
         first_seed = secrets.randbelow(_RANDOM_SEEDS)
@@ -91,7 +93,7 @@ def _load(request: TextToVideoRequest) -> TextToVideoPipeline:
     from foundation.pipeline import TextToVideoPipeline
 
     return TextToVideoPipeline.from_pretrained(
-        request.model, base=request.base, note=note, **request.runtime()
+        request.model, base=request.base, lora=request.lora, note=note, **request.runtime()
     )
 
 

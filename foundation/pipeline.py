@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -29,6 +30,8 @@ from foundation.vae.model import CausalVideoVAE
 from foundation.weights.fingerprint import files_sha256
 from foundation.weights.folder import DEFAULTS_FILE, write_defaults, write_index
 from foundation.weights.loading import load_model
+from foundation.weights.lora.adapters import load_loras
+from foundation.weights.lora.source import Lora, check_loras, describe_loras
 from foundation.weights.registry import find_parts
 from shared.config import Size
 from shared.errors import InputError, WeightsError
@@ -66,25 +69,33 @@ class TextToVideoPipeline(DiffusionPipeline):
         )
         self.defaults = HUNYUANVIDEO
         self.weights_sha256: dict[str, str] = {}
+        self.lora: list[dict[str, Any]] = []
 
     @classmethod
     def from_pretrained(
-        cls, model: str = "starter", base: str | None = None, note: Note | None = None, **runtime: Any
+        cls,
+        model: str = "starter",
+        base: str | None = None,
+        note: Note | None = None,
+        lora: Sequence[Lora] = (),
+        **runtime: Any,
     ) -> Self:
         """Load a model by its registered name, its folder, or its transformer's file.
 
         Args:
             model: see `foundation.weights.registry.find_parts`.
             base: the model that gives the rest when `model` is a transformer alone; None: `hunyuanvideo`.
-            note: told what was taken for granted about a single file.
+            note: told what was taken for granted about a single file, and which keys of a LoRA found a place.
+            lora: adapters on top of the transformer; their updates add up.
             runtime: device, dtype, offload and the rest of `foundation.runtime.settings.RuntimeSettings`. The
                 VAE runs in float32 but on a GPU, where it takes the same dtype as the others.
 
         Raises:
-            WeightsError: if a part is missing, damaged or of another architecture.
+            WeightsError: if a part or a LoRA is missing, damaged or of another architecture.
             InputError: a device, kernel or package that is not here.
         """
         settings = RuntimeSettings(**runtime)
+        check_loras(lora)
         parts = find_parts(model, base)
         device = choose_device(settings.device)
         check_offload(settings.offload, device.type)
@@ -103,6 +114,9 @@ class TextToVideoPipeline(DiffusionPipeline):
             scheduler=_scheduler(parts.folder),
         )
         _check_fit(pipe)
+        if lora:
+            load_loras(pipe.transformer, lora, note)
+            pipe.lora = describe_loras(lora)
         pipe.defaults = _defaults(parts.folder, pipe)
         pipe.weights_sha256 = files_sha256(parts.weights())
         prepare(pipe, settings, device, dtype)
@@ -176,7 +190,8 @@ class TextToVideoPipeline(DiffusionPipeline):
             media = self.to_media(sample(velocity, noise, sigmas, on_step))
         self.maybe_free_model_hooks()
         runtime = describe(self._execution_device, self.transformer.x_embedder.proj.weight.dtype)
-        return Clip(media, defaults.fps, {"weights_sha256": self.weights_sha256, "runtime": runtime})
+        about = {"weights_sha256": self.weights_sha256, "runtime": runtime}
+        return Clip(media, defaults.fps, {**about, "lora": self.lora} if self.lora else about)
 
     def _velocity(
         self,

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from foundation.runtime.settings import RuntimeSettings
+from foundation.weights.lora.source import Lora
 from shared.config import Size, setting, shorten
 from shared.errors import InputError
 
@@ -98,6 +99,9 @@ class TextToVideoRequest(RuntimeSettings):
         "the rest of a model of which --model is the transformer alone",
         unset="hunyuanvideo",
         local=True,
+    )
+    lora: tuple[Lora, ...] = setting(
+        (), "a LoRA on top of the model; may be given several times", metavar="FILE[:SCALE]", local=True
     )
     out: Path | None = setting(
         None, "a file (.mp4 .mkv .gif .png) or a folder; files in a folder are named and never replaced",

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from foundation.runtime.settings import RuntimeSettings
+from foundation.weights.lora.source import find_recorded
 from shared.config import Parser, from_mapping, one_of, shorten
 from shared.console import note, result, run
 from shared.errors import CheckFailed, InputError, WeightsError
@@ -64,6 +65,14 @@ def _parser() -> Parser:
     parser.add_argument("--out", type=Path, help="keep the new clip: a file or a folder")
     parser.add_argument("--model", help="the model that made it, if it has no name here")
     parser.add_argument("--base", help="the rest of a model of which --model is the transformer alone")
+    parser.add_argument(
+        "--lora",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="a LoRA that made it, if this machine has not used it before; its scale is in the receipt",
+    )
     parser.add_argument("--device", help="where to run [default: as the receipt says, if it is here]")
     parser.add_argument("file", type=Path, help="a clip, a picture, or a folder of PNGs")
     return parser
@@ -92,7 +101,7 @@ def _read(path: Path, remakers: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _chosen(receipt: Mapping[str, Any], asked: Namespace) -> dict[str, Any]:
-    """What replaces a stranger's settings: the model that has the weights, and this machine's side of the run."""
+    """What replaces a stranger's settings: the files that have its hashes, and this machine's side of the run."""
     import torch
 
     runtime = receipt.get("runtime", {})
@@ -100,8 +109,16 @@ def _chosen(receipt: Mapping[str, Any], asked: Namespace) -> dict[str, Any]:
     place = _place(runtime, asked.device)
     if 0 < runtime.get("threads", 0) <= MOST_THREADS:
         torch.set_num_threads(runtime["threads"])
-    chosen = {**place, "model": model, "base": asked.base, "seed": receipt["seed"]}
+    chosen = {**place, "model": model, "base": asked.base, "seed": receipt["seed"], **_loras(receipt, asked)}
     return chosen if place["device"] == "cuda" else {**chosen, "offload": "none"}
+
+
+def _loras(receipt: Mapping[str, Any], asked: Namespace) -> dict[str, Any]:
+    """The setting `lora`, where the clip was made with any."""
+    recorded = receipt.get("details", {}).get("lora")
+    if recorded is None and asked.lora:
+        raise InputError(f"the clip was made without a LoRA: leave out --lora {asked.lora[0]}")
+    return {} if recorded is None else {"lora": find_recorded(recorded, asked.lora)}
 
 
 def _place(runtime: Mapping[str, Any], asked: str | None) -> dict[str, str]:

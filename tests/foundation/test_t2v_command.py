@@ -7,9 +7,11 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from foundation import cli
 from foundation.request import ModelDefaults
+from foundation.weights.lora.source import Lora
 from shared.config import Size
 from shared.errors import InputError
 from shared.media import Clip, read_clip
@@ -23,9 +25,9 @@ class FakePipeline:
     calls: ClassVar[list] = []
 
     @classmethod
-    def from_pretrained(cls, model, *, base=None, note=None, **runtime):
+    def from_pretrained(cls, model, *, base=None, lora=(), note=None, **runtime):
         cls.calls.clear()
-        cls.loaded = (model, runtime)
+        cls.loaded, cls.lora = (model, runtime), lora
         return cls()
 
     def __call__(self, prompt, *, seed, size, frames, steps, on_step, note, **settings):
@@ -71,12 +73,16 @@ def test_a_sentence_becomes_a_clip_with_its_receipt(tmp_path, capsys):
 
 
 def test_all_settings_reach_the_pipeline(tmp_path):
+    style = tmp_path / "style.safetensors"
+    save_file({"x.lora_A.weight": np.ones((1, 1))}, style)
     t2v(
         "--prompt", "a", "--negative-prompt", "b", "--steps", 2, "--seed", 1, "--size", "48x64",
         "--seconds", 1, "--cfg", 2, "--guidance", 6, "--shift", "auto", "--model", "elsewhere",
         "--device", "cuda", "--dtype", "float32", "--offload", "group", "--quantise", "float8",
-        "--attention", "flash", "--no-tiling", "--compile", "--out", tmp_path,
+        "--attention", "flash", "--no-tiling", "--compile", "--out", tmp_path / "clips",
+        "--lora", style, "--lora", f"{style}:0.5",
     )  # fmt: skip
+    assert FakePipeline.lora == (Lora(style), Lora(style, 0.5))
     runtime = {"device": "cuda", "dtype": "float32", "offload": "group", "quantise": "float8"}
     assert FakePipeline.loaded == (
         "elsewhere",
