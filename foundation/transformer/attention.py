@@ -87,6 +87,7 @@ class JointAttentionProcessor:
         projections: Sequence[Projection],
         ropes: Sequence[Rope | None],
         key_mask: Tensor | None,
+        read: int | None,
     ) -> tuple[Tensor, ...]:
         """Attend; see `JointAttention.forward`."""
         parts = [
@@ -97,8 +98,9 @@ class JointAttentionProcessor:
         query, key, value = (
             part[0] if len(part) == 1 else torch.cat(part, dim=1) for part in zip(*parts, strict=True)
         )
-        joint = self._attend(query, key, value, key_mask).flatten(2).to(dtype)
-        outputs = joint.split([tokens.shape[1] for tokens in streams], dim=1)
+        joint = self._attend(query[:, :read], key, value, key_mask).flatten(2).to(dtype)
+        lengths = [tokens.shape[1] for tokens in streams]
+        outputs = (joint,) if read is not None else joint.split(lengths, dim=1)
         return tuple(
             output if projection.to_out is None else projection.to_out(output)
             for output, projection in zip(outputs, projections, strict=True)
@@ -137,6 +139,7 @@ class JointAttention(nn.Module, AttentionModuleMixin):
         projections: Sequence[Projection],
         ropes: Sequence[Rope | None],
         key_mask: Tensor | None = None,
+        read: int | None = None,
     ) -> tuple[Tensor, ...]:
         """Attend over all streams at once.
 
@@ -145,11 +148,12 @@ class JointAttention(nn.Module, AttentionModuleMixin):
             projections: the layers of each stream.
             ropes: each stream's rotary table, or None for no rotation.
             key_mask: (B, 1, 1, sum n_i) bool, True where a key may be seen; None for everywhere.
+            read: of a single stream, how many tokens from the front get an update; None for all.
 
         Returns:
             One update (B, n_i, D) per stream.
         """
-        return self.processor(self, streams, projections, ropes, key_mask)
+        return self.processor(self, streams, projections, ropes, key_mask, read)
 
 
 class SelfAttention(JointAttention):

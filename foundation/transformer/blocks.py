@@ -43,11 +43,13 @@ class Side:
         key_mask: (B, 1, 1, N + L) bool, True where a key may be seen; None when nothing is padded.
         clean: signal and count of the video tokens that carry no noise; None when there are none.
         contexts: keys and values of injected cross-attention, by name.
+        last: the block is the model's last one: nobody reads its text tokens.
     """
 
     key_mask: Tensor | None = None
     clean: Clean | None = None
     contexts: Contexts = field(default_factory=dict)
+    last: bool = False
 
     def to(self, device: Place = None, dtype: torch.dtype | None = None, non_blocking: bool = False) -> Side:
         """Move every tensor; only floating ones change their dtype. Offload hooks ask for it."""
@@ -221,14 +223,19 @@ class SingleBlock(nn.Module):
     def forward(
         self, hidden_states: Tensor, encoder_hidden_states: Tensor, signal: Tensor, rope: Rope, side: Side
     ) -> tuple[Tensor, Tensor]:
-        """Update video tokens (B, N, D) and text tokens (B, L, D); the signal is (B, 1, D)."""
+        """Update video tokens (B, N, D) and text tokens (B, L, D); the signal is (B, 1, D).
+
+        In the model's last block the text tokens stay as they are.
+        """
+        length = hidden_states.shape[1]
         tokens = torch.cat([hidden_states, encoder_hidden_states], dim=1)
         (modulation,) = self.norm(signal, side.clean)
         entered = modulation.enter(tokens)
-        (attended,) = self.attn((entered,), (self.attn.projection(),), (rope,), side.key_mask)
-        tokens = modulation.leave(tokens, token_by_token(self._feed_forward, attended, entered))
-        video, text = tokens.split([hidden_states.shape[1], encoder_hidden_states.shape[1]], dim=1)
-        return video, text
+        read = length if side.last else tokens.shape[1]
+        (attended,) = self.attn((entered,), (self.attn.projection(),), (rope,), side.key_mask, read)
+        update = token_by_token(self._feed_forward, attended, entered[:, :read])
+        tokens = modulation.leave(tokens[:, :read], update)
+        return tokens[:, :length], encoder_hidden_states if side.last else tokens[:, length:]
 
     def _feed_forward(self, attended: Tensor, entered: Tensor) -> Tensor:
         widened = functional.gelu(self.proj_mlp(entered), approximate="tanh")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from itertools import chain
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -131,7 +131,9 @@ class VideoTransformer(StoredModel, ConfigMixin, PeftAdapterMixin, CacheMixin, A
             sigma, conditioning.text.pooled, conditioning.guidance, conditioning.modulation
         )
         side = self._side(latents, video, sigma, conditioning)
-        for block in chain(self.transformer_blocks, self.single_transformer_blocks):
+        blocks = [*self.transformer_blocks, *self.single_transformer_blocks]
+        for block in blocks:
+            side = replace(side, last=block is blocks[-1])
             if self.gradient_checkpointing and torch.is_grad_enabled():
                 video, text = self._gradient_checkpointing_func(block, video, text, signal, rope, side)
             else:

@@ -309,3 +309,15 @@ def test_feeding_forward_chunk_by_chunk_computes_the_same(monkeypatch):
     whole = model(LATENTS, SIGMA, Conditioning(prompt()))
     monkeypatch.setitem(CHUNK_TOKENS, "cpu", 5)
     assert_close(model(LATENTS, SIGMA, Conditioning(prompt())), whole)
+
+
+@torch.no_grad()
+def test_the_last_block_spares_what_nobody_reads():
+    model, conditioning = build(), Conditioning(prompt())
+    text = model.context_embedder(conditioning.text, SIGMA)
+    seen = []
+    last, earlier = model.single_transformer_blocks[-1], model.single_transformer_blocks[0]
+    for block in (earlier, last):
+        block.proj_mlp.register_forward_hook(lambda module, inputs, output: seen.append(output.shape[1]))
+    model(LATENTS, SIGMA, conditioning)
+    assert seen[0] - seen[1] == text.shape[1]
