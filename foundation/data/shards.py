@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from shared.console import note
@@ -46,7 +46,8 @@ class Shards:
         path = self.folder / f"{name}-{digest}.safetensors"
         contiguous = {name: tensor.contiguous() for name, tensor in tensors.items()}
         with replacing(path) as temporary:
-            save_file(contiguous, temporary, {"keys": json.dumps(list(keys))})
+            # Not `save_file`, whose errors do not say that a disk is full.
+            temporary.write_bytes(save(contiguous, {"keys": json.dumps(list(keys))}))
         self._take(path)
 
     def row(self, key: str, name: str) -> Tensor:
