@@ -25,6 +25,7 @@ COMMANDS = {
     "t2v": Command("apps.film", "text_to_video", "a sentence becomes a clip"),
     "rewrite": Command("apps.prompt_rewrite.cli", "main", "a prompt becomes one that the model understands"),
     "train": Command("apps.registry", "train", "train a recipe: kinora train RECIPE key=value ..."),
+    "data": Command("apps.registry", "data", "what training would use of a folder of clips"),
     "models": Command("foundation.weights.cli", "main", "weights on this machine: list, get, convert, check"),
     "lora": Command(
         "foundation.weights.lora.cli", "main", "LoRA files: show one, write it in another layout"

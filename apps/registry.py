@@ -1,11 +1,11 @@
-"""What the apps add to commands of the foundation: recipes to train, models to judge.
+"""What the apps add to commands of the foundation: recipes to train, models to judge, data to look at.
 
 The foundation knows no app, so the tables stand here; a module in them is imported when it is asked for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -21,6 +21,9 @@ EVALUATIONS = {
     "rewrite": ("apps.prompt_rewrite.evaluation", "what rewrites keep of held-out prompts"),
 }
 """Name -> module with `Evaluation` (the settings) and `evaluate`, and its line of help."""
+
+DATA: dict[str, tuple[str, str]] = {}
+"""Name -> module with `main`, which takes the words behind the name, and its line of help."""
 
 
 def train(argv: Sequence[str]) -> None:
@@ -42,6 +45,23 @@ def evaluate(argv: Sequence[str]) -> None:
 
     measures = {n: cli.Measure(about, partial(_open, module)) for n, (module, about) in EVALUATIONS.items()}
     cli.main(argv, {**cli.MEASURES, **measures})
+
+
+def data(argv: Sequence[str]) -> None:
+    """`kinora data`: what the foundation's recipes see of a folder, and what the apps' see."""
+    from foundation.data import cli
+
+    cli.main(argv, {**cli.ACTIONS, **{name: _look(*place) for name, place in DATA.items()}})
+
+
+def _look(module: str, about: str) -> Callable[[list[str]], None]:
+    """An app's action, imported when it is called."""
+
+    def look(argv: list[str]) -> None:
+        import_module(module).main(argv)
+
+    look.__doc__ = about
+    return look
 
 
 def _open(module: str) -> tuple[Any, Any]:

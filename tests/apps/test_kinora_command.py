@@ -21,7 +21,7 @@ def modules_after(*argv):
 
 
 @pytest.mark.parametrize(
-    "argv", [["--help"], *([name, "--help"] for name in ("t2v", "rerun", "show", "verify"))]
+    "argv", [["--help"], *([name, "--help"] for name in ("t2v", "data", "rerun", "show", "verify"))]
 )
 def test_help_waits_for_no_heavy_module(argv):
     assert not modules_after(*argv) & {"torch", "numpy", "diffusers", "transformers", "av", "PIL", "hydra"}
@@ -66,6 +66,8 @@ def test_the_version_is_that_of_the_package(capsys):
         ["verify", "a", "b"],
         ["rerun"],
         ["rerun", "nowhere.mp4"],
+        ["data", "nope"],
+        ["data", "inspect", "nowhere"],
         ["x"],
     ],
 )

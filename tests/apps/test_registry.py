@@ -50,3 +50,13 @@ def test_nobody_waits_for_an_evaluation_that_was_not_asked_for(monkeypatch, caps
 def test_an_evaluation_refuses_a_setting_that_does_not_exist(name):
     with pytest.raises(InputError, match="unknown flag"):
         registry.evaluate([name, "--nope"])
+
+
+def test_an_app_brings_its_own_look_at_data(monkeypatch, capsys):
+    monkeypatch.setitem(registry.DATA, "sounds", ("apps.absent.data", "sounds of clips"))
+    registry.data(["--help"])
+    printed = capsys.readouterr().out
+    assert "  inspect" in printed
+    assert "  sounds" in printed
+    with pytest.raises(ModuleNotFoundError):
+        registry.data(["sounds", "FOLDER"])
