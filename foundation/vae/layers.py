@@ -79,10 +79,18 @@ class ResnetBlock(nn.Module):
 
     def forward(self, hidden_states: Tensor) -> Tensor:
         """(B, C, F, H, W) -> (B, C', F, H, W)."""
-        residual = hidden_states if self.conv_shortcut is None else self.conv_shortcut(hidden_states)
-        hidden_states = self.conv1(F.silu(self.norm1(hidden_states)))
-        hidden_states = self.conv2(F.silu(self.norm2(hidden_states)))
-        return hidden_states + residual
+        update = _activate_and_convolve(hidden_states, self.norm1, self.conv1)
+        update = _activate_and_convolve(update, self.norm2, self.conv2)
+        update += hidden_states if self.conv_shortcut is None else self.conv_shortcut(hidden_states)
+        return update
+
+
+def _activate_and_convolve(hidden_states: Tensor, norm: nn.Module, convolution: CausalConv3d) -> Tensor:
+    """norm, SiLU, conv; what was padded is let go of before the convolution claims its memory."""
+    activated = F.silu(norm(hidden_states), inplace=not torch.is_grad_enabled())
+    padded = replicate_border(activated, convolution.padding)
+    del activated
+    return convolution.conv(padded)
 
 
 class Downsample(nn.Module):
@@ -133,6 +141,7 @@ class StretchedConv3d(nn.Conv3d):
             ],
             dim=2,
         ).unflatten(2, self.factor)  # (B, C, f_t, f_h, f_w, F, H, W)
+        del outputs
         return cells.permute(0, 1, 5, 2, 6, 3, 7, 4).flatten(6, 7).flatten(4, 5).flatten(2, 3)
 
     def _kernels(self) -> Tensor:
