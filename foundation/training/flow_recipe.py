@@ -17,7 +17,7 @@ from foundation.training.curriculum import OrderedSamples, Stage, run_curriculum
 from foundation.training.flow_objective import FlowObjective
 from foundation.training.latent_cache import ClipShape, LatentCache, prepare_toybox
 from foundation.training.toy_samples import Toybox, ToySamples
-from foundation.training.trainer import Watch
+from foundation.training.trainer import Watch, processes
 from foundation.vae.model import CausalVideoVAE
 from foundation.weights.fingerprint import latents_sha256, text_sha256
 from foundation.weights.loading import load_model
@@ -120,9 +120,14 @@ def train_flow(recipe: FlowRecipe, model: VideoTransformer, encoders: Encoders) 
 
 
 def stage_samples(recipe: FlowRecipe, stage: Stage, encoders: Encoders) -> OrderedSamples:
-    """The data of a stage, encoded and cached."""
-    if recipe.data is not None:
-        return _folder_samples(recipe, stage, encoders, Path(recipe.data))
+    """The data of a stage, encoded and cached by one process before the others read it."""
+    with processes().main_process_first():
+        if recipe.data is not None:
+            return _folder_samples(recipe, stage, encoders, Path(recipe.data))
+        return _toy_samples(recipe, stage, encoders)
+
+
+def _toy_samples(recipe: FlowRecipe, stage: Stage, encoders: Encoders) -> ToySamples:
     shape = ClipShape(stage.frames, stage.width, stage.height)
     kinds: tuple[TemplateKind, ...] = ("video", "image")
     empty = {kind: encoders.text([""], kind).to(dtype=torch.bfloat16) for kind in kinds}
