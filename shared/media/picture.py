@@ -14,7 +14,7 @@ from shared.errors import InputError
 
 if TYPE_CHECKING:
     import mmap
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from numpy.typing import NDArray
 
@@ -41,22 +41,53 @@ def write_png(frame: NDArray[np.uint8], path: Path, text: str | None = None) -> 
     Image.fromarray(frame).save(path, pnginfo=info)
 
 
-def read_png(path: Path) -> NDArray[np.uint8]:
+def read_png(path: Path, note: Callable[[str], None] | None = None) -> NDArray[np.uint8]:
     """The picture in a PNG (or another still format that Pillow knows), upright, as (H, W, 3) uint8.
 
+    Args:
+        path: The file; its content decides, not its name.
+        note: Told what was lost on the way: transparency, levels beyond 8 bits, colours that are not RGB.
+
     Raises:
-        InputError: The file is missing, damaged, or no picture.
+        InputError: The file is missing, damaged, no picture, or moves.
     """
     try:
         with Image.open(path) as picture:
-            return np.asarray(ImageOps.exif_transpose(picture).convert("RGB"))
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+            moving = getattr(picture, "n_frames", 1)
+            if moving > 1 and picture.format != "MPO":  # a photograph with its preview
+                raise InputError(f"{path} moves ({moving} frames); a still picture is wanted")
+            upright, lost = _in_rgb(ImageOps.exif_transpose(picture))
+    except (UnidentifiedImageError, EOFError, OSError, SyntaxError, ValueError) as error:
         raise InputError(f"{path} cannot be read as a picture: {error}") from error
+    except Image.DecompressionBombError as error:
+        raise InputError(f"{path} is too large: {error}") from error
+    if lost and note is not None:
+        note(f"{path.name}: {lost}")
+    return np.asarray(upright)
+
+
+def _in_rgb(picture: Image.Image) -> tuple[Image.Image, str]:
+    """The picture in 8-bit RGB, and what that took away from it; '' for nothing."""
+    if picture.mode.startswith("I"):
+        levels = np.asarray(picture).clip(0, 65535) // 257
+        return Image.fromarray(levels.astype(np.uint8)).convert("RGB"), "16-bit levels become 8-bit"
+    if picture.has_transparency_data:
+        layered = picture.convert("RGBA")
+        ground = Image.new("RGBA", picture.size, "white")
+        ground.alpha_composite(layered)
+        opaque = layered.getchannel("A").getextrema() == (255, 255)
+        return ground.convert("RGB"), "" if opaque else "what is transparent becomes white"
+    return picture.convert("RGB"), "CMYK becomes RGB" if picture.mode == "CMYK" else ""
 
 
 def covering(frame: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
     """The frame resized until it covers height x width, and the middle of that: (height, width, 3) uint8."""
     return np.asarray(ImageOps.fit(Image.fromarray(frame), (width, height), Image.Resampling.LANCZOS))
+
+
+def contained(frame: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
+    """The frame resized until it fits into height x width, with black bars: (height, width, 3) uint8."""
+    return np.asarray(ImageOps.pad(Image.fromarray(frame), (width, height), Image.Resampling.LANCZOS))
 
 
 def write_png_folder(frames: Frames, folder: Path) -> None:
