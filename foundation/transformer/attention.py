@@ -46,17 +46,23 @@ class Projection:
 
     def heads(self, tokens: Tensor, heads: int, rope: Rope | None) -> tuple[Tensor, Tensor, Tensor]:
         """Query, key and value (B, n, heads, head_dim): projected, normalised, rotated."""
+        turns = None if rope is None else _turns(rope, tokens.shape[1])
         if self.to_qkv is not None:
-            packed = self.to_qkv(tokens).chunk(3, dim=-1)
-        else:
-            packed = self.to_q(tokens), self.to_k(tokens), self.to_v(tokens)
-        query, key, value = (part.unflatten(-1, (heads, -1)) for part in packed)
-        query = query if self.norm_q is None else self.norm_q(query)
-        key = key if self.norm_k is None else self.norm_k(key)
-        if rope is not None:
-            turns = _turns(rope, tokens.shape[1])
-            query, key = _rotate(query, turns), _rotate(key, turns)
-        return query, key, value
+            query, key, value = (
+                part.unflatten(-1, (heads, -1)) for part in self.to_qkv(tokens).chunk(3, dim=-1)
+            )
+            return _ready(query, self.norm_q, turns), _ready(key, self.norm_k, turns), value
+        # One after the other: only one of them is in memory twice.
+        query = _ready(self.to_q(tokens).unflatten(-1, (heads, -1)), self.norm_q, turns)
+        key = _ready(self.to_k(tokens).unflatten(-1, (heads, -1)), self.norm_k, turns)
+        return query, key, self.to_v(tokens).unflatten(-1, (heads, -1))
+
+
+def _ready(part: Tensor, norm: nn.Module | None, turns: Tensor | None) -> Tensor:
+    """A query or key (B, n, heads, head_dim), normalised and rotated."""
+    if norm is not None:
+        part = norm(part)
+    return part if turns is None else _rotate(part, turns)
 
 
 def _turns(rope: Rope, length: int) -> Tensor:

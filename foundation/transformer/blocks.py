@@ -26,7 +26,7 @@ from foundation.transformer.conditioning import Contexts, Place
 
 NORM_EPS = 1e-6
 
-CHUNK_TOKENS = {"cpu": 512}
+CHUNK_TOKENS = {"cpu": 256}
 """Tokens that pass a feed-forward at a time where no gradient is wanted: on a CPU as many as its caches hold."""
 CHUNK_TOKENS_ELSEWHERE = 8192
 """Enough to fill a GPU, and to read (or dequantise) the weights rarely."""
