@@ -41,9 +41,16 @@ def write_page(folder: Path) -> Path:
 
 def _run_in_words(run: dict[str, Any]) -> str:
     """One run's recipe, stages and data on a line."""
+    runs = {name: stage for name, stage in run.items() if isinstance(stage, dict) and "seed" in stage}
+    seeds = sorted({stage["seed"] for stage in runs.values()})
     stages = [
-        f"{name} with seed {stage['seed']}, {stage['steps']} steps of {stage['batch_size']} samples"
-        for name, stage in run.items()
-        if isinstance(stage, dict) and "steps" in stage and "seed" in stage
+        f"{name}, {stage['steps']} steps of {stage['batch_size']} samples{_shape_in_words(stage)}"
+        for name, stage in (run.get("stages") or runs).items()
+        if stage["steps"]
     ]
-    return f"recipe `{run['recipe']}`: {'; '.join(stages)}; data {json.dumps(run['data'])}"
+    data = json.dumps(run.get("data") or run["toybox"])
+    return f"recipe `{run['recipe']}`: {'; '.join(stages)}; seed {', '.join(map(str, seeds))}; data {data}"
+
+
+def _shape_in_words(stage: dict[str, Any]) -> str:
+    return f" ({stage['frames']} frames, {stage['width']}x{stage['height']})" if "frames" in stage else ""

@@ -42,12 +42,16 @@ def test_the_page_tells_files_runs_and_scores(tmp_path):
     part.mkdir()
     (part / "model.safetensors").write_bytes(b"weights")
     stage = {"seed": 3, "steps": 70, "batch_size": 8}
-    run = {"recipe": "vae", "training": stage, "data": {"worlds": {"mix": 12}}, "start": None}
-    (part / "training.json").write_text(json.dumps([run]))
+    first = {"recipe": "vae", "training": stage, "data": {"worlds": {"mix": 12}}, "start": None}
+    clips = {"steps": 9, "batch_size": 4, "frames": 17, "width": 64, "height": 48}
+    stages = {"pictures": {**clips, "steps": 0}, "clips": clips}
+    second = {"recipe": "t2v", "training": stage, "stages": stages, "data": None, "toybox": {"variants": 2}}
+    (part / "training.json").write_text(json.dumps([first, second]))
     Scores("vae", {"clips per world": 4}, SHARES).write(tmp_path / "evaluation" / "vae.json")
     page = write_page(tmp_path).read_text()
     assert "`vae/model.safetensors`" in page
-    assert "1. recipe `vae`: training with seed 3, 70 steps of 8 samples" in page
+    assert "1. recipe `vae`: training, 70 steps of 8 samples; seed 3; data" in page
+    assert "2. recipe `t2v`: clips, 9 steps of 4 samples (17 frames, 64x48); seed 3; data" in page
     assert "| puppets, rendered | 25.0% |" not in page.split("## Training")[0]
     assert "clips per world 4." in page
     assert "| scenes, reconstructed | 95.0% | 50.0% |" in page
