@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from shared.errors import ResourceError, WeightsError
+from shared.errors import ResourceError, WeightsError, first_line
 
 PREFIX = "step-"
 
@@ -50,11 +51,10 @@ def write_checkpoint(
                 os.fsync(file.fileno())
         shutil.rmtree(final, ignore_errors=True)
         part.rename(final)
-    except OSError as error:
+    except (OSError, SafetensorError) as error:  # a full disk is either, depending on the file that it meets
         shutil.rmtree(part, ignore_errors=True)
-        raise ResourceError(
-            f"checkpoint {final} cannot be written: {error.strerror or error}; free some disk"
-        ) from error
+        reason = getattr(error, "strerror", None) or first_line(error)
+        raise ResourceError(f"checkpoint {final} cannot be written: {reason}; free some disk") from error
     return final
 
 

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 from tqdm import tqdm
 
@@ -16,6 +16,7 @@ from foundation.training.encoding import encode_captions, encode_clips
 from foundation.transformer.conditioning import TextConditioning
 from foundation.vae.model import CausalVideoVAE
 from foundation.weights.fingerprint import latents_sha256, text_sha256
+from shared.media.files import replacing
 from shared.toybox.mix import ToyClip, caption_clip, toy_clip
 
 SHARD = 500
@@ -113,9 +114,8 @@ def _cached(
     for world, seeds in tqdm(jobs, desc=f"encoding {folder.name}", unit="shard", disable=None):
         path = folder / f"{world}-{seeds.start:06d}-{seeds.stop:06d}.safetensors"
         if not path.exists():
-            part = path.with_suffix(".part")
-            save_file(encode(world, seeds), part)
-            part.rename(path)
+            with replacing(path) as temporary:
+                temporary.write_bytes(save(encode(world, seeds)))
         shards.append(load_file(path))
     return shards
 

@@ -12,6 +12,7 @@ import torch
 from accelerate import Accelerator
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors import SafetensorError
 from torch import nn
 
 from foundation.training.checkpoint import checkpoints, prune, read_checkpoint, write_checkpoint
@@ -123,9 +124,19 @@ def test_checkpoints_are_pruned_from_the_oldest(tmp_path):
     assert [path.name for path in checkpoints(tmp_path)] == ["step-00000003", "step-00000020"]
 
 
-def test_a_full_disk_leaves_the_last_checkpoint_whole(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("function", "error"),
+    [
+        ("os.fsync", OSError(28, "No space left on device")),
+        ("save_file", SafetensorError("I/O error: No space left on device (os error 28)")),
+    ],
+)
+def test_a_full_disk_leaves_the_last_checkpoint_whole(tmp_path, monkeypatch, function, error):
+    def fail(*_, **__):
+        raise error
+
     write_checkpoint(tmp_path, 1, {"model": {"w": torch.ones(2)}}, {"a": 1}, {"note": "x"})
-    monkeypatch.setattr("foundation.training.checkpoint.os.fsync", _no_space)
+    monkeypatch.setattr(f"foundation.training.checkpoint.{function}", fail)
     with pytest.raises(ResourceError, match="No space left"):
         write_checkpoint(tmp_path, 2, {"model": {"w": torch.ones(2)}}, {}, {})
     assert [path.name for path in tmp_path.iterdir()] == ["step-00000001"]
@@ -133,10 +144,6 @@ def test_a_full_disk_leaves_the_last_checkpoint_whole(tmp_path, monkeypatch):
     assert torch.equal(tensors["model"]["w"], torch.ones(2))
     assert optimizer == {"a": 1}
     assert state == {"note": "x", "step": 1}
-
-
-def _no_space(_):
-    raise OSError(28, "No space left on device")
 
 
 def test_a_damaged_checkpoint_is_named(tmp_path):
