@@ -1,142 +1,39 @@
 """Text-to-video for people: a prompt becomes a `Clip`."""
 
-import dataclasses
-import json
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Any, Literal, Self
+from dataclasses import replace
+from typing import Literal
 
-import numpy as np
 import torch
-from diffusers import DiffusionPipeline, FlowMatchEulerDiscreteScheduler
-from numpy.typing import NDArray
-from torch import Tensor, nn
 
-from foundation.flow.guidance import classifier_free, conditional
-from foundation.flow.sampler import OnStep, Velocity, sample
-from foundation.flow.schedule import auto_shift, flow_sigmas
-from foundation.request import ModelDefaults
-from foundation.runtime.device import choose_device, choose_dtype, describe
+from foundation.flow.sampler import OnStep, sample
 from foundation.runtime.memory import saying_what_frees_memory
-from foundation.runtime.prepare import prepare
-from foundation.runtime.quantise import quanto_config
-from foundation.runtime.settings import RuntimeSettings, check_offload
-from foundation.text.encoder import CLIPPooledEncoder, MLLMEncoder, Note, TextEncoder
-from foundation.text.loading import load_clip, load_mllm, load_tokenizer
+from foundation.text.encoder import Note
 from foundation.text.templates import TemplateKind
-from foundation.transformer.conditioning import Conditioning
-from foundation.transformer.model import VideoTransformer
-from foundation.vae.model import CausalVideoVAE
-from foundation.weights.fingerprint import files_sha256
-from foundation.weights.folder import DEFAULTS_FILE, write_defaults, write_index
-from foundation.weights.loading import load_model
-from foundation.weights.lora.adapters import load_loras
-from foundation.weights.lora.source import Lora, check_loras, describe_loras
-from foundation.weights.registry import find_parts
-from shared.config import Size
+from foundation.video_pipeline import VideoPipeline
 from shared.errors import InputError, WeightsError
 from shared.media import Clip
 
-HUNYUANVIDEO = ModelDefaults(
-    fps=24.0, size=Size(1280, 720), frames=129, steps=50, shift=7.0, cfg=1.0, guidance=6.0
-)
 
+class TextToVideoPipeline(VideoPipeline):
+    """A prompt becomes a clip."""
 
-class TextToVideoPipeline(DiffusionPipeline):
-    """Text encoders, transformer, VAE and the schedule's settings, in diffusers' folder layout."""
-
-    model_cpu_offload_seq = "text_encoder->text_encoder_2->transformer->vae"
-
-    def __init__(
-        self,
-        transformer: VideoTransformer,
-        vae: CausalVideoVAE,
-        text_encoder: nn.Module,
-        tokenizer: Any,
-        text_encoder_2: nn.Module,
-        tokenizer_2: Any,
-        scheduler: FlowMatchEulerDiscreteScheduler,
-    ) -> None:
-        super().__init__()
-        self.register_modules(
-            transformer=transformer,
-            vae=vae,
-            text_encoder=text_encoder,
-            tokenizer=tokenizer,
-            text_encoder_2=text_encoder_2,
-            tokenizer_2=tokenizer_2,
-            scheduler=scheduler,
-        )
-        self.defaults = HUNYUANVIDEO
-        self.weights_sha256: dict[str, str] = {}
-        self.lora: list[dict[str, Any]] = []
-
-    @classmethod
-    def from_pretrained(
-        cls,
-        model: str = "starter",
-        base: str | None = None,
-        note: Note | None = None,
-        lora: Sequence[Lora] = (),
-        **runtime: Any,
-    ) -> Self:
-        """Load a model by its registered name, its folder, or its transformer's file.
-
-        Args:
-            model: see `foundation.weights.registry.find_parts`.
-            base: the model that gives the rest when `model` is a transformer alone; None: `hunyuanvideo`.
-            note: told what was taken for granted about a single file, and which keys of a LoRA found a place.
-            lora: adapters on top of the transformer; their updates add up.
-            runtime: device, dtype, offload and the rest of `foundation.runtime.settings.RuntimeSettings`. The
-                VAE runs in float32 but on a GPU, where it takes the same dtype as the others.
+    def check_fit(self) -> None:
+        """Refuse parts that do not belong together, and a transformer that wants more than text.
 
         Raises:
-            WeightsError: if a part or a LoRA is missing, damaged or of another architecture.
-            InputError: a device, kernel or package that is not here.
+            WeightsError: the line names what differs.
         """
-        settings = RuntimeSettings(**runtime)
-        check_loras(lora)
-        parts = find_parts(model, base)
-        device = choose_device(settings.device)
-        check_offload(settings.offload, device.type)
-        dtype = choose_dtype(settings.dtype, device)
-        pipe = cls(
-            transformer=load_model(
-                VideoTransformer, parts.transformer, dtype, quanto_config(settings.quantise), note
-            ),
-            vae=load_model(
-                CausalVideoVAE, parts.vae, dtype if device.type == "cuda" else torch.float32, note=note
-            ),
-            text_encoder=load_mllm(parts.text_encoder, dtype),
-            tokenizer=load_tokenizer(parts.tokenizer),
-            text_encoder_2=load_clip(parts.text_encoder_2, dtype),
-            tokenizer_2=load_tokenizer(parts.tokenizer_2),
-            scheduler=_scheduler(parts.folder),
-        )
-        _check_fit(pipe)
-        if lora:
-            load_loras(pipe.transformer, lora, note)
-            pipe.lora = describe_loras(lora)
-        pipe.defaults = _defaults(parts.folder, pipe)
-        pipe.weights_sha256 = files_sha256(parts.weights())
-        prepare(pipe, settings, device, dtype)
-        return pipe
-
-    def save_pretrained(self, save_directory: str | Path, **options: Any) -> None:
-        """Write the folder so that diffusers' `HunyuanVideoPipeline` opens it too, wherever no key is ours."""
-        super().save_pretrained(save_directory, **options)
-        write_index(Path(save_directory))
-        write_defaults(Path(save_directory), self.defaults)
-
-    def encode_text(
-        self, prompt: str, kind: TemplateKind = "video", note: Note | None = None
-    ) -> Conditioning:
-        """The conditioning of one prompt, without padding or mask."""
-        encoder = TextEncoder(
-            MLLMEncoder(self.text_encoder, self.tokenizer),
-            CLIPPooledEncoder(self.text_encoder_2, self.tokenizer_2),
-        )
-        return Conditioning(encoder(prompt, kind, self._execution_device, note).trimmed())
+        super().check_fit()
+        config, channels = self.transformer.config, self.vae.config.latent_channels
+        if config.in_channels != channels:
+            raise WeightsError(
+                f"the transformer's in_channels is {config.in_channels}, and {channels} come from the VAE, so text "
+                "alone is not enough"
+            )
+        if config.image_condition_type is not None:
+            raise WeightsError(
+                f"the transformer wants a picture ({config.image_condition_type}), so text alone is not enough"
+            )
 
     @torch.no_grad()
     def __call__(
@@ -176,96 +73,15 @@ class TextToVideoPipeline(DiffusionPipeline):
         """
         if not prompt.strip():
             raise InputError("the prompt is empty: say what the clip shows")
-        defaults = self.defaults
-        steps, cfg = steps or defaults.steps, defaults.cfg if cfg is None else cfg
-        width, height = size or defaults.size
-        frames = frames or defaults.frames
+        width, height = size or self.defaults.size
+        frames = frames or self.defaults.frames
         noise = self.noise(seed, frames, width, height)
-        velocity = self._velocity(
-            prompt, negative_prompt, cfg, guidance, "image" if frames == 1 else "video", note
-        )
-        shift = defaults.shift if shift is None else shift
-        sigmas = flow_sigmas(steps, auto_shift(steps) if shift == "auto" else shift)
+        kind: TemplateKind = "image" if frames == 1 else "video"
+        scale, cfg = self.embedded(guidance), self.defaults.cfg if cfg is None else cfg
+        wanted = replace(self.encode_text(prompt, kind, note), guidance=scale)
+        unwanted = None
+        if cfg != 1:
+            unwanted = replace(self.encode_text(negative_prompt, kind), guidance=scale)
+        velocity = self.guided(wanted, unwanted, cfg)
         with saying_what_frees_memory():
-            media = self.to_media(sample(velocity, noise, sigmas, on_step))
-        self.maybe_free_model_hooks()
-        runtime = describe(self._execution_device, self.transformer.x_embedder.proj.weight.dtype)
-        about = {"weights_sha256": self.weights_sha256, "runtime": runtime}
-        return Clip(media, defaults.fps, {**about, "lora": self.lora} if self.lora else about)
-
-    def _velocity(
-        self,
-        prompt: str,
-        negative: str,
-        cfg: float,
-        guidance: float | None,
-        kind: TemplateKind,
-        note: Note | None,
-    ) -> Velocity:
-        text = self.encode_text(prompt, kind, note).text
-        if self.transformer.config.guidance_embeds:
-            guidance = self.defaults.guidance if guidance is None else guidance
-        scale = None if guidance is None else torch.tensor([guidance], device=self._execution_device)
-        conditioning = Conditioning(text, guidance=scale)
-        if cfg == 1:
-            return conditional(self.transformer, conditioning)
-        unwanted = Conditioning(self.encode_text(negative, kind).text, guidance=scale)
-        return classifier_free(self.transformer, conditioning, unwanted, cfg)
-
-    def noise(self, seed: int, frames: int, width: int, height: int) -> Tensor:
-        """(1, C, T, h, w) standard normal, drawn on the CPU so that a seed means the same everywhere."""
-        time, space = self.vae.config.temporal_compression_ratio, self.vae.config.spatial_compression_ratio
-        unit = space * self.transformer.config.patch_size
-        if width % unit or height % unit or min(width, height) < unit:
-            raise InputError(f"size {width}x{height} does not fit: both sides must be multiples of {unit}")
-        if frames % time != 1:
-            raise InputError(f"{frames} frames do not fit: {time}k + 1 are needed")
-        shape = (1, self.vae.config.latent_channels, frames // time + 1, height // space, width // space)
-        noise = torch.randn(shape, generator=torch.Generator().manual_seed(seed))
-        return noise.to(self._execution_device)
-
-    def to_media(self, latents: Tensor) -> NDArray[np.uint8]:
-        """Normalised latents (1, C, T, h, w) -> frames (F, H, W, 3) uint8."""
-        pixels = self.vae.to_frames(latents.to(self.vae.dtype))[0]  # (3, F, H, W)
-        levels = ((pixels.float() + 1) * 127.5).round().to(torch.uint8)
-        return levels.permute(1, 2, 3, 0).contiguous().cpu().numpy()
-
-
-def _scheduler(folder: Path) -> FlowMatchEulerDiscreteScheduler:
-    """The folder's schedule; the official layout has none, and takes the 13B weights' shift."""
-    if (folder / "scheduler").is_dir():
-        return FlowMatchEulerDiscreteScheduler.from_pretrained(folder / "scheduler")
-    return FlowMatchEulerDiscreteScheduler(shift=HUNYUANVIDEO.shift)
-
-
-def _check_fit(pipe: TextToVideoPipeline) -> None:
-    """Refuse parts that do not belong together: a transformer on another base, or one that wants a picture."""
-    config = pipe.transformer.config
-    decoder, clip = pipe.text_encoder.config.get_text_config(), pipe.text_encoder_2.config
-    widths = {
-        "text_embed_dim": (config.text_embed_dim, decoder.hidden_size, "text encoder"),
-        "pooled_projection_dim": (config.pooled_projection_dim, clip.hidden_size, "second text encoder"),
-        "in_channels": (
-            config.in_channels,
-            pipe.vae.config.latent_channels,
-            "VAE, so text alone is not enough",
-        ),
-    }
-    for key, (wanted, there, part) in widths.items():
-        if wanted != there:
-            raise WeightsError(f"the transformer's {key} is {wanted}, and {there} come from the {part}")
-
-
-def _defaults(folder: Path, pipe: TextToVideoPipeline) -> ModelDefaults:
-    """The folder's `kinora.json`, or the 13B weights' values; the shift is the scheduler's own setting."""
-    shift = float(pipe.scheduler.config.shift)
-    path = folder / DEFAULTS_FILE
-    if not path.exists():
-        guidance = HUNYUANVIDEO.guidance if pipe.transformer.config.guidance_embeds else None
-        return dataclasses.replace(HUNYUANVIDEO, shift=shift, guidance=guidance)
-    try:
-        values = json.loads(path.read_text())
-        size = Size(*values.pop("size"))
-        return ModelDefaults(**values, size=size, shift=shift, guidance=None)
-    except (ValueError, TypeError, KeyError) as error:
-        raise WeightsError(f"{path} is damaged: {error}") from error
+            return self.finish(sample(velocity, noise, self.sigmas(steps, shift), on_step))

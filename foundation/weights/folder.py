@@ -19,18 +19,24 @@ FROZEN_FILE = "frozen.json"
 """Beside weights that were trained on others' outputs: the sha256 of those others."""
 
 PIPELINE = "HunyuanVideoPipeline"
+IMAGE_PROCESSOR = "image_processor"
 COMPONENTS = tuple(sorted((*PARTS, "scheduler")))
 """What a whole model folder holds, in the order of its index."""
 
 
-def write_index(folder: Path) -> None:
+def write_index(folder: Path, pipeline: str = PIPELINE) -> None:
     """Write `model_index.json`, naming each part by the class that its own configuration names.
 
-    Classes of diffusers are named as diffusers', so that its `HunyuanVideoPipeline` opens the folder; a class
-    of ours (a VAE with keys of our own) as `foundation`'s.
+    Classes of diffusers are named as diffusers', so that its own pipeline opens the folder; a class of ours (a
+    VAE with keys of our own) as `foundation`'s.
+
+    Args:
+        folder: of the model.
+        pipeline: diffusers' class for it; other classes than `PIPELINE` may have an image processor.
     """
-    index: dict[str, Any] = {"_class_name": PIPELINE, "_diffusers_version": diffusers.__version__}
-    for name in COMPONENTS:
+    index: dict[str, Any] = {"_class_name": pipeline, "_diffusers_version": diffusers.__version__}
+    sees = pipeline != PIPELINE and (folder / IMAGE_PROCESSOR).is_dir()
+    for name in (*COMPONENTS, IMAGE_PROCESSOR) if sees else COMPONENTS:
         index[name] = list(_class_of(folder / name))
     (folder / INDEX_FILE).write_text(json.dumps(index, indent=2) + "\n")
 
@@ -41,6 +47,10 @@ def _class_of(part: Path) -> tuple[str, str]:
         return "diffusers", json.loads((part / "scheduler_config.json").read_text())["_class_name"]
     if (part / "tokenizer_config.json").exists():
         return "transformers", json.loads((part / "tokenizer_config.json").read_text())["tokenizer_class"]
+    if (part / "preprocessor_config.json").exists():
+        return "transformers", json.loads((part / "preprocessor_config.json").read_text())[
+            "image_processor_type"
+        ]
     config = json.loads((part / "config.json").read_text())
     if "architectures" in config:
         return "transformers", config["architectures"][0]
