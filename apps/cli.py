@@ -23,6 +23,7 @@ class Command:
 
 COMMANDS = {
     "t2v": Command("apps.film", "text_to_video", "a sentence becomes a clip"),
+    "i2v": Command("apps.film", "image_to_video", "pictures and a sentence become a clip"),
     "rewrite": Command("apps.prompt_rewrite.cli", "main", "a prompt becomes one that the model understands"),
     "train": Command("apps.registry", "train", "train a recipe: kinora train RECIPE key=value ..."),
     "data": Command("apps.registry", "data", "what training would use of a folder of clips"),
@@ -31,7 +32,7 @@ COMMANDS = {
         "foundation.weights.lora.cli", "main", "LoRA files: show one, write it in another layout"
     ),
     "evaluate": Command("apps.registry", "evaluate", "measure a model with the toybox's judges"),
-    "rerun": Command("foundation.rerun", "main", "make a clip again from its receipt, compare every pixel"),
+    "rerun": Command("apps.registry", "rerun", "make a clip again from its receipt, compare every pixel"),
     "show": Command("shared.provenance.cli", "show", "print the receipt in a clip"),
     "verify": Command("shared.provenance.cli", "verify", "find out whether a clip is as it was written"),
 }

@@ -43,6 +43,18 @@ def text_to_video(argv: list[str]) -> None:
     generate(TextToVideoRequest, make, argv, "kinora t2v", "A sentence becomes a clip.")
 
 
+def image_to_video(argv: list[str]) -> None:
+    """`kinora i2v`, with `--rewrite`.
+
+    Raises:
+        KinoraError: A flag, a picture, the rewriter, the model or the place for the result is refused.
+    """
+    from apps.i2v.cli import make
+    from apps.i2v.request import ImageToVideoRequest
+
+    generate(ImageToVideoRequest, make, argv, "kinora i2v", "Pictures and a sentence become a clip.")
+
+
 def generate(
     schema: type[Schema], make: Callable[..., object], argv: list[str], prog: str, description: str
 ) -> None:

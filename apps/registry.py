@@ -1,4 +1,4 @@
-"""What the apps add to commands of the foundation: recipes to train, models to judge, data to look at.
+"""What the apps add to commands of the foundation: recipes to train, models to judge, clips to make again, data.
 
 The foundation knows no app, so the tables stand here; a module in them is imported when it is asked for.
 """
@@ -21,6 +21,9 @@ EVALUATIONS = {
     "rewrite": ("apps.prompt_rewrite.evaluation", "what rewrites keep of held-out prompts"),
 }
 """Name -> module with `Evaluation` (the settings) and `evaluate`, and its line of help."""
+
+REMAKERS = {"i2v": "apps.i2v.cli"}
+"""Command -> module with `remake`, which makes its clips again."""
 
 DATA: dict[str, tuple[str, str]] = {}
 """Name -> module with `main`, which takes the words behind the name, and its line of help."""
@@ -52,6 +55,13 @@ def data(argv: Sequence[str]) -> None:
     from foundation.data import cli
 
     cli.main(argv, {**cli.ACTIONS, **{name: _look(*place) for name, place in DATA.items()}})
+
+
+def rerun(argv: Sequence[str]) -> None:
+    """`kinora rerun`: clips of the foundation's own command and of the apps'."""
+    from foundation import rerun
+
+    rerun.main(list(argv), {**rerun.REMAKERS, **REMAKERS})
 
 
 def _look(module: str, about: str) -> Callable[[list[str]], None]:

@@ -12,6 +12,7 @@ from foundation.request import TextToVideoRequest, read_prompts, resolve
 from foundation.weights.lora.source import check_loras
 from shared.config import from_argv, from_mapping, to_mapping
 from shared.console import note, progress, result, run
+from shared.errors import InputError
 from shared.media.naming import Output, sheet_path
 
 if TYPE_CHECKING:
@@ -54,10 +55,7 @@ def make(
     prompts = read_prompts(request)
     output = Output.plan(request.out, request.format, several=len(prompts) * request.count > 1)
     check_loras(request.lora)
-    first_seed = request.seed
-    if first_seed is None:
-        first_seed = secrets.randbelow(_RANDOM_SEEDS)
-        note(f"seed {first_seed} was drawn; --seed {first_seed} makes the same again")
+    first = first_seed(request)
 
     told = prepare(prompts)
     pipe = _load(request)
@@ -66,10 +64,29 @@ def make(
         note(line)
     paths = []
     for prompt, about in told:
-        for seed in range(first_seed, first_seed + request.count):
+        for seed in range(first, first + request.count):
             one = dataclasses.replace(resolved, prompt=prompt, prompts=None, seed=seed, count=1)
-            paths.append(_make_one(pipe, one, output, about))
+            paths.append(keep(_clip(pipe, one), one, output, about))
     return paths
+
+
+def first_seed(request: TextToVideoRequest) -> int:
+    """The seed of the first clip: as asked, or drawn and said aloud."""
+    if request.seed is not None:
+        return request.seed
+    seed = secrets.randbelow(_RANDOM_SEEDS)
+    note(f"seed {seed} was drawn; --seed {seed} makes the same again")
+    return seed
+
+
+def keep(clip: Clip, request: TextToVideoRequest, output: Output, about: Mapping[str, Any]) -> Path:
+    """Write a clip where it belongs, with `about` in its receipt, and print where that is."""
+    clip = dataclasses.replace(clip, metadata={**clip.metadata, **about})
+    path = clip.save(output.path(str(request.prompt), clip.metadata["seed"], len(clip.frames)))
+    result(str(path))
+    if request.contact_sheet:
+        _write_sheet(clip, path)
+    return path
 
 
 def remake(recorded: Mapping[str, Any], chosen: Mapping[str, Any]) -> Clip:
@@ -82,6 +99,8 @@ def remake(recorded: Mapping[str, Any], chosen: Mapping[str, Any]) -> Clip:
     Raises:
         KinoraError: A setting or the model is refused.
     """
+    if "inputs" in chosen:
+        raise InputError("the receipt names inputs, and t2v makes its clips from words alone")
     request = from_mapping(TextToVideoRequest, {**recorded, "count": 1}, local=False)
     request = dataclasses.replace(request, **chosen)
     pipe = _load(request)
@@ -95,18 +114,6 @@ def _load(request: TextToVideoRequest) -> TextToVideoPipeline:
     return TextToVideoPipeline.from_pretrained(
         request.model, base=request.base, lora=request.lora, note=note, **request.runtime()
     )
-
-
-def _make_one(
-    pipe: TextToVideoPipeline, request: TextToVideoRequest, output: Output, about: dict[str, Any]
-) -> Path:
-    clip = _clip(pipe, request)
-    clip = dataclasses.replace(clip, metadata={**clip.metadata, **about})
-    path = clip.save(output.path(str(request.prompt), clip.metadata["seed"], len(clip.frames)))
-    result(str(path))
-    if request.contact_sheet:
-        _write_sheet(clip, path)
-    return path
 
 
 def _clip(pipe: TextToVideoPipeline, request: TextToVideoRequest) -> Clip:

@@ -6,7 +6,7 @@ import dataclasses
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 from foundation.runtime.settings import RuntimeSettings
 from foundation.weights.lora.source import Lora
@@ -140,6 +140,9 @@ class TextToVideoRequest(RuntimeSettings):
             raise InputError("model must be a name or a folder, not empty")
 
 
+Asked = TypeVar("Asked", bound=TextToVideoRequest)
+
+
 def check_prompt(prompt: str, name: str = "prompt") -> None:
     """Refuse an empty prompt and one that no text encoder could read whole.
 
@@ -192,7 +195,7 @@ def _nearest(value: float, multiple: int) -> int:
     return math.floor(value / multiple + 0.5) * multiple
 
 
-def resolve(request: TextToVideoRequest, defaults: ModelDefaults) -> tuple[TextToVideoRequest, list[str]]:
+def resolve(request: Asked, defaults: ModelDefaults) -> tuple[Asked, list[str]]:
     """Fill what the user left open with what the model folder says.
 
     Args:

@@ -13,6 +13,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from foundation.inputs import find_inputs
 from foundation.runtime.settings import RuntimeSettings
 from foundation.weights.lora.source import find_recorded
 from shared.config import Parser, from_mapping, one_of, shorten
@@ -73,6 +74,14 @@ def _parser() -> Parser:
         metavar="FILE",
         help="a LoRA that made it, if this machine has not used it before; its scale is in the receipt",
     )
+    parser.add_argument(
+        "--input",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="a picture or other medium that it was made from, if this machine has not used it before",
+    )
     parser.add_argument("--device", help="where to run [default: as the receipt says, if it is here]")
     parser.add_argument("file", type=Path, help="a clip, a picture, or a folder of PNGs")
     return parser
@@ -109,7 +118,8 @@ def _chosen(receipt: Mapping[str, Any], asked: Namespace) -> dict[str, Any]:
     place = _place(runtime, asked.device)
     if 0 < runtime.get("threads", 0) <= MOST_THREADS:
         torch.set_num_threads(runtime["threads"])
-    chosen = {**place, "model": model, "base": asked.base, "seed": receipt["seed"], **_loras(receipt, asked)}
+    files = {**_loras(receipt, asked), **_inputs(receipt, asked)}
+    chosen = {**place, "model": model, "base": asked.base, "seed": receipt["seed"], **files}
     return chosen if place["device"] == "cuda" else {**chosen, "offload": "none"}
 
 
@@ -119,6 +129,14 @@ def _loras(receipt: Mapping[str, Any], asked: Namespace) -> dict[str, Any]:
     if recorded is None and asked.lora:
         raise InputError(f"the clip was made without a LoRA: leave out --lora {asked.lora[0]}")
     return {} if recorded is None else {"lora": find_recorded(recorded, asked.lora)}
+
+
+def _inputs(receipt: Mapping[str, Any], asked: Namespace) -> dict[str, Any]:
+    """The media that the clip was made from, where it was made from any."""
+    recorded = receipt.get("details", {}).get("inputs")
+    if recorded is None and asked.input:
+        raise InputError(f"the clip was made from words alone: leave out --input {asked.input[0]}")
+    return {} if recorded is None else {"inputs": find_inputs(recorded, asked.input)}
 
 
 def _place(runtime: Mapping[str, Any], asked: str | None) -> dict[str, str]:

@@ -3,10 +3,13 @@
 from shared.exports import lazily
 
 _HOMES = {
+    "ImageToVideoPipeline": "pipeline",
+    "ImageToVideoRequest": "request",
     "Pattern": "patterns",
     "condition_channels": "conditions",
     "draw_pattern": "patterns",
     "keyframe_channels": "conditions",
+    "take_pictures": "conditions",
 }
 
 __all__ = sorted(_HOMES)

@@ -11,12 +11,19 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from foundation.transformer.model import VideoTransformer, widen_patch_embedding
 from shared.errors import InputError
 
 
 def channels_of(latent_channels: int) -> int:
     """Input channels of a model that is given pictures: noise, their latents, and a mask."""
     return 2 * latent_channels + 1
+
+
+def take_pictures(model: VideoTransformer) -> None:
+    """Let a text-to-video model be given pictures; changed in place, its output stays the same at first."""
+    widen_patch_embedding(model, channels_of(model.config.out_channels))
+    model.register_to_config(image_condition_type="latent_concat")
 
 
 def condition_channels(known: Tensor, given: Tensor) -> Tensor:

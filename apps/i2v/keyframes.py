@@ -46,6 +46,41 @@ def latent_frame(frame: int) -> int:
     return -(-frame // FRAME_STRIDE)
 
 
+def gathered(
+    image: Picture | None, last: Picture | None, keyframes: Mapping[int, Picture], loop: bool, frames: int
+) -> dict[int, Picture]:
+    """All pictures of a clip by the frame that they are asked for at.
+
+    Args:
+        image: the first frame.
+        last: the last frame.
+        keyframes: others, by frame.
+        loop: the first frame is the last one too.
+        frames: of the clip.
+
+    Raises:
+        InputError: no picture, an end without a beginning, two for one frame, or a clip that is one frame.
+    """
+    if image is None and (loop or last is not None):
+        raise InputError(f"{'loop' if loop else 'a last image'} needs a first image")
+    if image is None and not keyframes:
+        raise InputError("a picture is missing: give an image or a keyframe")
+    if loop and last is not None:
+        raise InputError("give a last image or loop, not both: a loop ends where it began")
+    if frames <= FRAME_STRIDE:
+        raise InputError(
+            f"frames must be {FRAME_STRIDE + 1} or more, not {frames}: a picture is there already"
+        )
+    given = dict(keyframes)
+    for frame, picture in ((0, image), (frames - 1, image if loop else last)):
+        if picture is None:
+            continue
+        if frame in given:
+            raise InputError(f"two pictures are given for frame {frame}")
+        given[frame] = picture
+    return given
+
+
 def placed(given: Mapping[int, Picture], frames: int) -> tuple[dict[int, Picture], list[str]]:
     """Pictures by frame become pictures by latent frame.
 

@@ -1,0 +1,186 @@
+"""`kinora i2v`: pictures and a sentence become a clip."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from apps.i2v.keyframes import Keyframe
+from apps.i2v.preprocess import nearest_size, pictures_in, read_picture
+from apps.i2v.request import ImageToVideoRequest
+from foundation.cli import as_given, first_seed, keep
+from foundation.inputs import describe_inputs
+from foundation.request import read_prompts, resolve
+from foundation.weights.lora.source import check_loras
+from shared.config import from_argv, from_mapping, settings, to_mapping
+from shared.console import note, progress, run
+from shared.errors import InputError
+from shared.media.naming import Output
+
+if TYPE_CHECKING:
+    from apps.i2v.pipeline import ImageToVideoPipeline
+    from shared.media import Clip
+
+
+def main(argv: list[str]) -> None:
+    """Read the flags and make the clips.
+
+    Raises:
+        KinoraError: A flag, a picture, the model or the place for the result is refused.
+    """
+    make(from_argv(ImageToVideoRequest, argv, "kinora i2v", "Pictures and a sentence become a clip."))
+
+
+def make(
+    request: ImageToVideoRequest,
+    prepare: Callable[[list[str]], list[tuple[str, dict[str, Any]]]] = as_given,
+) -> list[Path]:
+    """Make every clip of a request and print where it is.
+
+    What needs no model (prompts, pictures, LoRA files, the place for the clips) is checked before torch is imported.
+
+    Args:
+        request: What to make.
+        prepare: Gives each prompt as the model shall read it, with what else its receipt says of it.
+
+    Returns:
+        The paths of the clips in the order of pictures, then of prompts, then of seeds.
+    """
+    prompts, batch = read_prompts(request), list(_one_by_one(request))
+    for one in batch:
+        for file in _files(one).values():
+            read_picture(file)
+    several = len(prompts) * len(batch) * request.count > 1
+    output = Output.plan(request.out, request.format, several)
+    check_loras(request.lora)
+    seed = first_seed(request)
+
+    told = prepare(prompts)
+    pipe = _load(request)
+    paths = []
+    for one in batch:
+        resolved = _resolved(one, pipe)
+        for prompt, about in told:
+            for number in range(request.count):
+                single = dataclasses.replace(
+                    resolved, prompt=prompt, prompts=None, seed=seed + number, count=1
+                )
+                paths.append(keep(_clip(pipe, single), single, output, about))
+    return paths
+
+
+def remake(recorded: Mapping[str, Any], chosen: Mapping[str, Any]) -> Clip:
+    """Make one clip of a recorded request, as `kinora rerun` asks for it.
+
+    Args:
+        recorded: a stranger's settings; what belongs to a machine, such as paths, is ignored.
+        chosen: settings that hold instead, and under `inputs` the pictures of this machine.
+
+    Raises:
+        KinoraError: A setting, the model or a picture is refused.
+    """
+    known = settings(ImageToVideoRequest)
+    kept = {key: value for key, value in recorded.items() if key not in known or not known[key][1].local}
+    chosen = dict(chosen)
+    pictures = _settings_of(chosen.pop("inputs", {}))
+    request = from_mapping(ImageToVideoRequest, {**kept, "count": 1, **pictures})
+    request = dataclasses.replace(request, **chosen)
+    pipe = _load(request)
+    return _clip(pipe, _resolved(request, pipe))
+
+
+def _one_by_one(request: ImageToVideoRequest) -> Iterator[ImageToVideoRequest]:
+    """A request per picture, where the first frame is a folder of them."""
+    if request.image is None or not request.image.is_dir():
+        yield request
+        return
+    for file in pictures_in(request.image):
+        yield dataclasses.replace(request, image=file)
+
+
+def _files(request: ImageToVideoRequest) -> dict[str, Path]:
+    """The pictures of a request by the name of their setting."""
+    ends = {"image": request.image, "last_image": request.last_image}
+    keyframes = {f"keyframe {keyframe.frame}": keyframe.file for keyframe in request.keyframe}
+    return {name: file for name, file in ends.items() if file is not None} | keyframes
+
+
+def _settings_of(files: Mapping[str, Path]) -> dict[str, Any]:
+    """The inverse of `_files`, of names that a stranger wrote."""
+    found: dict[str, Any] = {}
+    for name, file in files.items():
+        setting, _, frame = name.partition(" ")
+        if setting == "keyframe" and frame.isascii() and frame.isdigit():
+            found["keyframe"] = (*found.get("keyframe", ()), Keyframe(int(frame), file))
+        elif name in ("image", "last_image"):
+            found[name] = file
+        else:
+            raise InputError(f"the receipt's input {name!r} is none that i2v takes")
+    return found
+
+
+def _load(request: ImageToVideoRequest) -> ImageToVideoPipeline:
+    """The pipeline that a request names; torch is imported here."""
+    from apps.i2v.pipeline import ImageToVideoPipeline
+
+    return ImageToVideoPipeline.from_pretrained(
+        request.model,
+        base=request.base,
+        lora=request.lora,
+        condition_type=request.condition_type,
+        note=note,
+        **request.runtime(),
+    )
+
+
+def _resolved(request: ImageToVideoRequest, pipe: ImageToVideoPipeline) -> ImageToVideoRequest:
+    """What the user left open filled in: the size from the first picture, the rest from the model's folder."""
+    defaults = pipe.defaults_with(request.stability)
+    if request.size is None:
+        pictures = request.pictures(request.frames or defaults.frames)
+        first = read_picture(pictures[min(pictures)])
+        request = dataclasses.replace(request, size=nearest_size(first, defaults.size))
+    resolved, notes = resolve(request, defaults)
+    for line in notes:
+        note(line)
+    return resolved
+
+
+def _clip(pipe: ImageToVideoPipeline, request: ImageToVideoRequest) -> Clip:
+    """One clip, with all that its receipt says."""
+    assert request.prompt is not None and request.steps is not None and request.seed is not None
+    with progress(request.steps, "denoising") as bar:
+        clip = pipe(
+            request.image,
+            request.prompt,
+            last_image=request.last_image,
+            keyframes={keyframe.frame: keyframe.file for keyframe in request.keyframe},
+            loop=request.loop,
+            fit=request.fit,
+            stability=request.stability,
+            negative_prompt=request.negative_prompt,
+            steps=request.steps,
+            seed=request.seed,
+            size=request.size,
+            frames=request.frames,
+            cfg=request.cfg,
+            guidance=request.guidance,
+            shift=request.shift,
+            on_step=lambda *_: bar.advance(),
+            note=note,
+        )
+    about = {
+        **clip.metadata,
+        "command": "i2v",
+        "request": to_mapping(request),
+        "seed": request.seed,
+        "inputs": describe_inputs(_files(request)),
+    }
+    return dataclasses.replace(clip, metadata=about)
+
+
+if __name__ == "__main__":
+    sys.exit(run(main, sys.argv[1:]))

@@ -1,0 +1,218 @@
+"""Image-to-video for people: given pictures and a prompt become a `Clip`."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from diffusers import FlowMatchEulerDiscreteScheduler
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from apps.i2v.conditions import channels_of, keyframe_channels
+from apps.i2v.keyframes import gathered, placed
+from apps.i2v.preprocess import Fit, check_shape, fitted, nearest_size, read_picture
+from apps.i2v.semantics import picture_states
+from apps.i2v.variants import OWN, variant_of
+from foundation.flow.sampler import OnStep, hold_frames, sample
+from foundation.request import ModelDefaults
+from foundation.runtime.memory import saying_what_frees_memory
+from foundation.text.encoder import CLIPPooledEncoder, MLLMEncoder, Note, TextEncoder
+from foundation.transformer.conditioning import Conditioning, TextConditioning
+from foundation.transformer.model import VideoTransformer
+from foundation.vae.model import CausalVideoVAE
+from foundation.video_pipeline import VideoPipeline
+from foundation.weights.registry import ModelParts
+from shared.config import Size
+from shared.errors import InputError, WeightsError, first_line
+from shared.media import Clip
+
+Picture = NDArray[np.uint8]
+
+STABILITY = 0.001
+"""How much of the first picture's latents is mixed into the noise of every frame, where stability is asked for."""
+
+
+class ImageToVideoPipeline(VideoPipeline):
+    """Pictures at given frames, and a prompt, become a clip."""
+
+    diffusers_class = "HunyuanVideoImageToVideoPipeline"
+    _optional_components = ["image_processor"]  # noqa: RUF012
+
+    def __init__(
+        self,
+        transformer: VideoTransformer,
+        vae: CausalVideoVAE,
+        text_encoder: nn.Module,
+        tokenizer: Any,
+        text_encoder_2: nn.Module,
+        tokenizer_2: Any,
+        scheduler: FlowMatchEulerDiscreteScheduler,
+        image_processor: Any,
+    ) -> None:
+        super().__init__(transformer, vae, text_encoder, tokenizer, text_encoder_2, tokenizer_2, scheduler)
+        self.register_modules(image_processor=image_processor)
+        self.variant = OWN
+
+    @classmethod
+    def load_more(cls, parts: ModelParts) -> dict[str, Any]:
+        """The language model's image processor, None where the folder has none."""
+        return {"image_processor": _image_processor(parts)}
+
+    def read_folder(self, folder: Path) -> None:
+        """What the model folder says: the defaults, and how the weights want their picture."""
+        super().read_folder(folder)
+        self.variant = variant_of(self.transformer.config.image_condition_type, folder)
+
+    def check_fit(self) -> None:
+        """Refuse parts that do not belong together, and a transformer that takes no picture.
+
+        Raises:
+            WeightsError: the line says what would be right.
+        """
+        super().check_fit()
+        config, channels = self.transformer.config, self.vae.config.latent_channels
+        wanted = {"latent_concat": channels_of(channels), "token_replace": channels}
+        if config.in_channels != wanted.get(config.image_condition_type):
+            raise WeightsError(
+                f"the transformer takes no picture (in_channels {config.in_channels}, image_condition_type "
+                f"{config.image_condition_type}): hunyuanvideo-i2v does, and so do models that `kinora train i2v` makes"
+            )
+
+    def defaults_with(self, stability: bool) -> ModelDefaults:
+        """The model's defaults; the released weights' shift depends on `stability`."""
+        shifts = self.variant.shifts
+        return self.defaults if shifts is None else replace(self.defaults, shift=shifts[stability])
+
+    @torch.no_grad()
+    def __call__(
+        self,
+        image: Picture | Path | str | None,
+        prompt: str,
+        *,
+        last_image: Picture | Path | str | None = None,
+        keyframes: Mapping[int, Picture | Path | str] | None = None,
+        loop: bool = False,
+        fit: Fit = "crop",
+        stability: bool = False,
+        negative_prompt: str = "",
+        steps: int | None = None,
+        seed: int = 0,
+        size: tuple[int, int] | None = None,
+        frames: int | None = None,
+        cfg: float | None = None,
+        guidance: float | None = None,
+        shift: float | Literal["auto"] | None = None,
+        on_step: OnStep | None = None,
+        note: Note | None = None,
+    ) -> Clip:
+        """Make one clip. What is not named here is as in `TextToVideoPipeline`.
+
+        Args:
+            image: the first frame, a file or (H, W, 3) uint8; None where there are keyframes.
+            prompt: what happens.
+            last_image: the last frame.
+            keyframes: pictures by frame, counted from 0; see `apps.i2v.keyframes` for where they may stand.
+            loop: the first frame is the last one too.
+            fit: how pictures come to the clip's size.
+            stability: mix a trace of the first picture into the noise, for calmer clips.
+            negative_prompt: see there.
+            steps: see there.
+            seed: see there.
+            size: (width, height); None: of the model's area, in the aspect ratio nearest to the first picture's.
+            frames: see there.
+            cfg: see there.
+            guidance: see there.
+            shift: see there.
+            on_step: see there.
+            note: told what is said aloud, such as how pictures were cut.
+
+        Raises:
+            InputError: a prompt without text, no picture, one that cannot be read, or that these weights do not take.
+            ConfigError: guidance for a model without it, or latents that stop being finite.
+            ResourceError: memory runs out.
+        """
+        if not prompt.strip():
+            raise InputError("the prompt is empty: say what happens")
+        frames = frames or self.defaults.frames
+        given, moved = placed(gathered(image, last_image, keyframes or {}, loop, frames), frames)
+        if self.variant.first_only and set(given) != {0}:
+            raise InputError(
+                "these weights take a first picture alone: leave out last image, keyframes and loop, and give an image"
+            )
+        opened = {at: _opened(picture, note) for at, picture in given.items()}
+        seen = next(iter(opened.values()))
+        size = Size(*size) if size else nearest_size(seen, self.defaults.size)
+        if note is not None:
+            for line in moved:
+                note(line)
+        pictures = {at: fitted(picture, size, fit, note=note) for at, picture in opened.items()}
+        latents = {at: self.encode_picture(picture) for at, picture in pictures.items()}
+
+        dropped = self.variant.dropped_frames
+        noise, slots = self._conditions(self.noise(seed, frames + dropped, *size), latents, stability)
+        slots["guidance"], cfg = self.embedded(guidance), self.defaults.cfg if cfg is None else cfg
+        wanted = replace(self.encode_seen(prompt, seen, note), **slots)
+        unwanted = None
+        if cfg != 1:
+            black = np.zeros((size.height, size.width, 3), np.uint8)
+            unwanted = replace(self.encode_seen(negative_prompt, black), **slots)
+        velocity = hold_frames(self.guided(wanted, unwanted, cfg), wanted.clean_frames)
+        shift = self.defaults_with(stability).shift if shift is None else shift
+        with saying_what_frees_memory():
+            clip = self.finish(sample(velocity, noise, self.sigmas(steps, shift), on_step))
+        return replace(clip, frames=clip.frames[dropped:])
+
+    def encode_picture(self, picture: Picture) -> Tensor:
+        """A picture (H, W, 3) uint8 of the clip's size -> its latents (1, C, 1, h, w), normalised, float32."""
+        pixels = torch.from_numpy(picture.copy()).permute(2, 0, 1)[None, :, None]
+        pixels = pixels.to(self._execution_device, self.vae.dtype) / 127.5 - 1
+        return self.vae.to_latents(pixels).float()
+
+    def encode_seen(self, prompt: str, picture: Picture, note: Note | None = None) -> Conditioning:
+        """The conditioning of a prompt; for weights that want it, of what the language model sees too."""
+        stride = self.variant.image_stride
+        if not stride:
+            return self.encode_text(prompt, "video", note)
+        mllm = MLLMEncoder(self.text_encoder, self.tokenizer)
+        clip = CLIPPooledEncoder(self.text_encoder_2, self.tokenizer_2)
+        TextEncoder(mllm, clip).check([prompt])
+        states, cut = picture_states(mllm, self.image_processor, prompt, picture, stride)
+        if cut and note is not None:
+            note(f"prompt too long, its last {cut} tokens are not read")
+        pooled, _ = clip([prompt], self._execution_device)
+        return Conditioning(TextConditioning(states, None, pooled))
+
+    def _conditions(
+        self, noise: Tensor, latents: dict[int, Tensor], stability: bool
+    ) -> tuple[Tensor, dict[str, Any]]:
+        """The latents to start from, and the slots that tell the transformer of the pictures."""
+        first = next(iter(latents.values()))
+        if stability:
+            noise = noise * (1 - STABILITY) + first * STABILITY
+        if self.transformer.config.image_condition_type == "token_replace":
+            return torch.cat([first, noise[:, :, 1:]], dim=2), {"clean_frames": 1}
+        return noise, {"channels": keyframe_channels(latents, noise.shape[2])}
+
+
+def _opened(picture: Picture | Path | str, note: Note | None) -> Picture:
+    if not isinstance(picture, np.ndarray):
+        return read_picture(Path(picture), note)
+    if picture.ndim != 3 or picture.shape[2] != 3 or picture.dtype != np.uint8:
+        raise InputError(f"a picture must be (H, W, 3) uint8, not {picture.shape} {picture.dtype}")
+    check_shape(picture, "the picture")
+    return picture
+
+
+def _image_processor(parts: ModelParts) -> Any:
+    from transformers import CLIPImageProcessor
+
+    for folder in (parts.folder / "image_processor", parts.tokenizer):
+        if (folder / "preprocessor_config.json").is_file():
+            try:
+                return CLIPImageProcessor.from_pretrained(folder, local_files_only=True)
+            except (OSError, ValueError, TypeError) as error:
+                raise WeightsError(f"{folder} cannot be read: {first_line(error)}") from error
+    return None

@@ -1,0 +1,63 @@
+"""Everything a user can set for image-to-video: flags, HTTP body, form and receipt are made from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from apps.i2v.keyframes import Keyframe, gathered, placed
+from apps.i2v.preprocess import Fit
+from apps.i2v.variants import ConditionType
+from foundation.request import MOST_FRAMES, TextToVideoRequest
+from shared.config import setting
+from shared.errors import InputError
+
+
+@dataclass(frozen=True)
+class ImageToVideoRequest(TextToVideoRequest):
+    """One run of `kinora i2v`: pictures and a sentence become a clip.
+
+    Raises:
+        InputError: A value out of bounds, or two settings that contradict each other.
+    """
+
+    image: Path | None = setting(
+        None, "the first frame; a folder of pictures makes a clip of each", metavar="FILE", local=True
+    )
+    last_image: Path | None = setting(None, "the last frame", metavar="FILE", local=True)
+    keyframe: tuple[Keyframe, ...] = setting(
+        (),
+        "a picture at a frame counted from 0, best a multiple of 4; may be given several times",
+        metavar="FRAME=FILE",
+        local=True,
+    )
+    loop: bool = setting(False, "the first frame is the last one too")
+    fit: Fit = setting("crop", "how a picture of another shape comes to the clip's: cut, or with black bars")
+    stability: bool = setting(
+        False,
+        "a trace of the picture in the noise, for calmer clips; released weights change their shift with it",
+    )
+    condition_type: ConditionType | None = setting(
+        None, "how a transformer's file takes a picture, where nothing tells", unset="what the file tells"
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        frames = self.frames or MOST_FRAMES
+        placed(self.pictures(frames), frames)
+
+    def pictures(self, frames: int) -> dict[int, Path]:
+        """The pictures by the frame that they are asked for at.
+
+        Args:
+            frames: of the clip.
+
+        Raises:
+            InputError: the pictures contradict each other.
+        """
+        keyframes = {keyframe.frame: keyframe.file for keyframe in self.keyframe}
+        if len(keyframes) < len(self.keyframe):
+            asked = [keyframe.frame for keyframe in self.keyframe]
+            twice = next(frame for frame in asked if asked.count(frame) > 1)
+            raise InputError(f"keyframe {twice} is given twice")
+        return gathered(self.image, self.last_image, keyframes, self.loop, frames)
