@@ -214,8 +214,9 @@ def _official_parts(folder: Path) -> ModelParts | None:
     if len(files) > 1:
         raise WeightsError(f"{folder} holds several transformers: give one of them, such as {files[0]}")
     room = files[0].parent.parent
-    for part in (room / "vae", folder / "text_encoder", folder / "text_encoder_2"):
+    sees = (folder / "text_encoder_i2v").is_dir()
+    mllm, clip = folder / ("text_encoder_i2v" if sees else "text_encoder"), folder / "text_encoder_2"
+    for part in (room / "vae", mllm, clip):
         if not part.is_dir():
             raise WeightsError(f"{part} is missing: the model is not whole")
-    mllm, clip = folder / "text_encoder", folder / "text_encoder_2"
     return ModelParts(folder, files[0], room / "vae", mllm, mllm, clip, clip)
