@@ -13,15 +13,19 @@ from apps.i2v.preprocess import nearest_size, pictures_in, read_picture
 from apps.i2v.request import ImageToVideoRequest
 from foundation.cli import as_given, first_seed, keep
 from foundation.inputs import describe_inputs
-from foundation.request import read_prompts, resolve
+from foundation.request import FRAME_STRIDE, read_prompts, resolve
 from foundation.weights.lora.source import check_loras
-from shared.config import from_argv, from_mapping, settings, to_mapping
+from shared.config import Size, from_argv, from_mapping, settings, to_mapping
 from shared.console import note, progress, run
 from shared.errors import InputError
+from shared.media import read_clip
 from shared.media.naming import Output
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from apps.i2v.pipeline import ImageToVideoPipeline
+    from foundation.flow.sampler import Step
     from shared.media import Clip
 
 
@@ -51,8 +55,7 @@ def make(
     """
     prompts, batch = read_prompts(request), list(_one_by_one(request))
     for one in batch:
-        for file in _files(one).values():
-            read_picture(file)
+        _check_files(one)
     several = len(prompts) * len(batch) * request.count > 1
     output = Output.plan(request.out, request.format, several)
     check_loras(request.lora)
@@ -68,7 +71,10 @@ def make(
                 single = dataclasses.replace(
                     resolved, prompt=prompt, prompts=None, seed=seed + number, count=1
                 )
-                paths.append(keep(_clip(pipe, single), single, output, about))
+                clip, latents = _clip(pipe, single)
+                paths.append(keep(clip, single, output, about))
+                if request.keep_latents:
+                    _keep_latents(latents, clip, paths[-1], pipe)
     return paths
 
 
@@ -89,7 +95,7 @@ def remake(recorded: Mapping[str, Any], chosen: Mapping[str, Any]) -> Clip:
     request = from_mapping(ImageToVideoRequest, {**kept, "count": 1, **pictures})
     request = dataclasses.replace(request, **chosen)
     pipe = _load(request)
-    return _clip(pipe, _resolved(request, pipe))
+    return _clip(pipe, _resolved(request, pipe))[0]
 
 
 def _one_by_one(request: ImageToVideoRequest) -> Iterator[ImageToVideoRequest]:
@@ -101,9 +107,26 @@ def _one_by_one(request: ImageToVideoRequest) -> Iterator[ImageToVideoRequest]:
         yield dataclasses.replace(request, image=file)
 
 
+def _check_files(request: ImageToVideoRequest) -> None:
+    """Open what the user named, so that a wrong file costs no waiting."""
+    if request.extend is not None:
+        own = _size_of(request.extend)
+        if request.size not in (None, own):
+            raise InputError(f"size: {request.extend} is {own} and stays so, leave out {request.size}")
+        return
+    for file in _files(request).values():
+        read_picture(file)
+
+
+def _size_of(path: Path) -> Size:
+    """The size of a clip's frames."""
+    height, width = read_clip(path).frames.shape[1:3]
+    return Size(width, height)
+
+
 def _files(request: ImageToVideoRequest) -> dict[str, Path]:
-    """The pictures of a request by the name of their setting."""
-    ends = {"image": request.image, "last_image": request.last_image}
+    """The media of a request by the name of their setting."""
+    ends = {"image": request.image, "last_image": request.last_image, "extend": request.extend}
     keyframes = {f"keyframe {keyframe.frame}": keyframe.file for keyframe in request.keyframe}
     return {name: file for name, file in ends.items() if file is not None} | keyframes
 
@@ -115,7 +138,7 @@ def _settings_of(files: Mapping[str, Path]) -> dict[str, Any]:
         setting, _, frame = name.partition(" ")
         if setting == "keyframe" and frame.isascii() and frame.isdigit():
             found["keyframe"] = (*found.get("keyframe", ()), Keyframe(int(frame), file))
-        elif name in ("image", "last_image"):
+        elif name in ("image", "last_image", "extend"):
             found[name] = file
         else:
             raise InputError(f"the receipt's input {name!r} is none that i2v takes")
@@ -139,7 +162,9 @@ def _load(request: ImageToVideoRequest) -> ImageToVideoPipeline:
 def _resolved(request: ImageToVideoRequest, pipe: ImageToVideoPipeline) -> ImageToVideoRequest:
     """What the user left open filled in: the size from the first picture, the rest from the model's folder."""
     defaults = pipe.defaults_with(request.stability)
-    if request.size is None:
+    if request.extend is not None:
+        request = dataclasses.replace(request, size=_size_of(request.extend))
+    elif request.size is None:
         pictures = request.pictures(request.frames or defaults.frames)
         first = read_picture(pictures[min(pictures)])
         request = dataclasses.replace(request, size=nearest_size(first, defaults.size))
@@ -149,29 +174,44 @@ def _resolved(request: ImageToVideoRequest, pipe: ImageToVideoPipeline) -> Image
     return resolved
 
 
-def _clip(pipe: ImageToVideoPipeline, request: ImageToVideoRequest) -> Clip:
-    """One clip, with all that its receipt says."""
+def _clip(pipe: ImageToVideoPipeline, request: ImageToVideoRequest) -> tuple[Clip, Tensor]:
+    """One clip, with all that its receipt says, and its latents."""
     assert request.prompt is not None and request.steps is not None and request.seed is not None
-    with progress(request.steps, "denoising") as bar:
-        clip = pipe(
-            request.image,
-            request.prompt,
-            last_image=request.last_image,
-            keyframes={keyframe.frame: keyframe.file for keyframe in request.keyframe},
-            loop=request.loop,
-            fit=request.fit,
-            stability=request.stability,
-            negative_prompt=request.negative_prompt,
-            steps=request.steps,
-            seed=request.seed,
-            size=request.size,
-            frames=request.frames,
-            cfg=request.cfg,
-            guidance=request.guidance,
-            shift=request.shift,
-            on_step=lambda *_: bar.advance(),
-            note=note,
-        )
+    windows = 1 if request.extend is None else request.extensions
+    steps: list[Tensor] = []
+    with progress(request.steps * windows, "denoising") as bar:
+
+        def on_step(step: Step, latents: Tensor, denoised: Tensor) -> None:
+            steps[:] = [latents]
+            bar.advance()
+
+        common = {
+            "negative_prompt": request.negative_prompt,
+            "steps": request.steps,
+            "seed": request.seed,
+            "frames": request.frames,
+            "cfg": request.cfg,
+            "guidance": request.guidance,
+            "shift": request.shift,
+            "on_step": on_step,
+            "note": note,
+        }
+        if request.extend is not None:
+            known = _known_latents(request.extend, pipe)
+            clip, latents = pipe.extend(known, request.prompt, times=request.extensions, **common)
+        else:
+            clip = pipe(
+                request.image,
+                request.prompt,
+                last_image=request.last_image,
+                keyframes={keyframe.frame: keyframe.file for keyframe in request.keyframe},
+                loop=request.loop,
+                fit=request.fit,
+                stability=request.stability,
+                size=request.size,
+                **common,
+            )
+            latents = steps[0]
     about = {
         **clip.metadata,
         "command": "i2v",
@@ -179,7 +219,27 @@ def _clip(pipe: ImageToVideoPipeline, request: ImageToVideoRequest) -> Clip:
         "seed": request.seed,
         "inputs": describe_inputs(_files(request)),
     }
-    return dataclasses.replace(clip, metadata=about)
+    return dataclasses.replace(clip, metadata=about), latents
+
+
+def _known_latents(path: Path, pipe: ImageToVideoPipeline) -> Tensor:
+    """The latents of a clip: those beside it, else those of its pixels, said aloud."""
+    from apps.i2v.latents import find_latents, latents_path
+
+    clip = read_clip(path)
+    found = find_latents(path, clip.metadata, pipe.vae)
+    if found is not None:
+        return found
+    note(f"{path}: no latents of its own in {latents_path(path).name}, so they are recovered from its pixels")
+    return pipe.recover(clip.frames)
+
+
+def _keep_latents(latents: Tensor, clip: Clip, path: Path, pipe: ImageToVideoPipeline) -> None:
+    from apps.i2v.latents import save_latents
+    from shared.media.picture import pixels_sha256
+
+    dropped = pipe.variant.dropped_frames // FRAME_STRIDE
+    note(f"latents: {save_latents(latents[:, :, dropped:], path, pixels_sha256(clip.frames), pipe.vae)}")
 
 
 if __name__ == "__main__":

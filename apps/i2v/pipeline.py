@@ -12,11 +12,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from apps.i2v.conditions import channels_of, keyframe_channels
-from apps.i2v.keyframes import gathered, placed
+from apps.i2v.extension import extended, extended_frames
+from apps.i2v.keyframes import gathered, latent_frame, placed
+from apps.i2v.latents import recovered
 from apps.i2v.preprocess import Fit, check_shape, fitted, nearest_size, read_picture
 from apps.i2v.semantics import picture_states
 from apps.i2v.variants import OWN, variant_of
-from foundation.flow.sampler import OnStep, hold_frames, sample
+from foundation.flow.sampler import OnStep, Velocity, hold_frames, sample
 from foundation.request import ModelDefaults
 from foundation.runtime.memory import saying_what_frees_memory
 from foundation.text.encoder import CLIPPooledEncoder, MLLMEncoder, Note, TextEncoder
@@ -154,16 +156,82 @@ class ImageToVideoPipeline(VideoPipeline):
         dropped = self.variant.dropped_frames
         noise, slots = self._conditions(self.noise(seed, frames + dropped, *size), latents, stability)
         slots["guidance"], cfg = self.embedded(guidance), self.defaults.cfg if cfg is None else cfg
-        wanted = replace(self.encode_seen(prompt, seen, note), **slots)
-        unwanted = None
+        wanted, unwanted = self.encode_seen(prompt, seen, note), None
         if cfg != 1:
-            black = np.zeros((size.height, size.width, 3), np.uint8)
-            unwanted = replace(self.encode_seen(negative_prompt, black), **slots)
-        velocity = hold_frames(self.guided(wanted, unwanted, cfg), wanted.clean_frames)
+            unwanted = self.encode_seen(negative_prompt, np.zeros((size.height, size.width, 3), np.uint8))
+        velocity = self._told(wanted, unwanted, cfg, slots)
+        velocity = hold_frames(velocity, slots.get("clean_frames", 0))
         shift = self.defaults_with(stability).shift if shift is None else shift
         with saying_what_frees_memory():
             clip = self.finish(sample(velocity, noise, self.sigmas(steps, shift), on_step))
         return replace(clip, frames=clip.frames[dropped:])
+
+    @torch.no_grad()
+    def extend(
+        self,
+        latents: Tensor,
+        prompt: str,
+        *,
+        times: int = 1,
+        negative_prompt: str = "",
+        steps: int | None = None,
+        seed: int = 0,
+        frames: int | None = None,
+        cfg: float | None = None,
+        guidance: float | None = None,
+        shift: float | Literal["auto"] | None = None,
+        on_step: OnStep | None = None,
+        note: Note | None = None,
+    ) -> tuple[Clip, Tensor]:
+        """Let a clip go on. What is not named here is as in `__call__`.
+
+        Args:
+            latents: (1, C, T, h, w), the clip's, normalised.
+            prompt: what happens next.
+            times: how many windows are added.
+            negative_prompt: see there.
+            steps: of each window.
+            seed: of the noise of all windows.
+            frames: of a window, what it is given of the clip included; 4k + 1.
+            cfg: see there.
+            guidance: see there.
+            shift: see there.
+            on_step: told of each window's steps.
+            note: see there.
+
+        Returns:
+            The whole clip, decoded at once, and its latents, to extend it further.
+
+        Raises:
+            InputError: a prompt without text, a window that adds nothing, or weights that cannot continue a clip.
+            ConfigError: as in `__call__`.
+            ResourceError: memory runs out.
+        """
+        if not prompt.strip():
+            raise InputError("the prompt is empty: say what happens next")
+        if self.variant.first_only:
+            raise InputError("these weights take a first picture alone and cannot continue a clip")
+        window = latent_frame((frames or self.defaults.frames) - 1) + 1
+        cfg = self.defaults.cfg if cfg is None else cfg
+        wanted, unwanted = self.encode_text(prompt, "video", note), None
+        if cfg != 1:
+            unwanted = self.encode_text(negative_prompt)
+        latents = latents.to(self._execution_device, torch.float32)
+        noise = self._noise_for(latents, extended_frames(latents.shape[2], window, times), seed)
+        sigmas = self.sigmas(steps, shift)
+
+        def make(known: Tensor, place: slice) -> Tensor:
+            given = {at: known[:, :, at : at + 1] for at in range(known.shape[2])}
+            slots = {"channels": keyframe_channels(given, window), "guidance": self.embedded(guidance)}
+            return sample(self._told(wanted, unwanted, cfg, slots), noise[:, :, place], sigmas, on_step)
+
+        with saying_what_frees_memory():
+            longer = extended(latents, make, window, times)
+            return self.finish(longer), longer
+
+    def recover(self, frames: NDArray[np.uint8]) -> Tensor:
+        """Latents of a clip of which there are pixels alone; see `apps.i2v.latents.recovered`."""
+        return recovered(frames, self.vae, self._execution_device)
 
     def encode_picture(self, picture: Picture) -> Tensor:
         """A picture (H, W, 3) uint8 of the clip's size -> its latents (1, C, 1, h, w), normalised, float32."""
@@ -184,6 +252,20 @@ class ImageToVideoPipeline(VideoPipeline):
             note(f"prompt too long, its last {cut} tokens are not read")
         pooled, _ = clip([prompt], self._execution_device)
         return Conditioning(TextConditioning(states, None, pooled))
+
+    def _told(
+        self, wanted: Conditioning, unwanted: Conditioning | None, cfg: float, slots: Mapping[str, Any]
+    ) -> Velocity:
+        """The guided velocity, with the same slots beside what is wanted and what is not."""
+        other = None if unwanted is None else replace(unwanted, **slots)
+        return self.guided(replace(wanted, **slots), other, cfg)
+
+    def _noise_for(self, latents: Tensor, frames: int, seed: int) -> Tensor:
+        """Noise for a clip that goes on to `frames` latent frames; a later window does not change the earlier ones."""
+        space = self.vae.config.spatial_compression_ratio
+        height, width = (side * space for side in latents.shape[3:])
+        parts = [self.noise(seed + at, 1, width, height) for at in range(frames)]
+        return torch.cat(parts, dim=2)
 
     def _conditions(
         self, noise: Tensor, latents: dict[int, Tensor], stability: bool

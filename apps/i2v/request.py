@@ -9,7 +9,7 @@ from apps.i2v.keyframes import Keyframe, gathered, placed
 from apps.i2v.preprocess import Fit
 from apps.i2v.variants import ConditionType
 from foundation.request import MOST_FRAMES, TextToVideoRequest
-from shared.config import setting
+from shared.config import one_of, setting
 from shared.errors import InputError
 
 
@@ -31,6 +31,15 @@ class ImageToVideoRequest(TextToVideoRequest):
         metavar="FRAME=FILE",
         local=True,
     )
+    extend: Path | None = setting(
+        None, "a clip to continue, from the latents beside it where it has any", metavar="CLIP", local=True
+    )
+    extensions: int = setting(
+        1, "how often the clip is continued, each time by a window of --frames", minimum=1, maximum=100
+    )
+    keep_latents: bool = setting(
+        False, "write the clip's latents beside it, so that it can be continued without any loss", local=True
+    )
     loop: bool = setting(False, "the first frame is the last one too")
     fit: Fit = setting("crop", "how a picture of another shape comes to the clip's: cut, or with black bars")
     stability: bool = setting(
@@ -43,8 +52,20 @@ class ImageToVideoRequest(TextToVideoRequest):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.extend is not None:
+            self._check_extension()
+            return
         frames = self.frames or MOST_FRAMES
         placed(self.pictures(frames), frames)
+
+    def _check_extension(self) -> None:
+        others = {
+            "image": self.image, "last_image": self.last_image, "keyframe": self.keyframe, "loop": self.loop,
+            "stability": self.stability,
+        }  # fmt: skip
+        named = [name for name, value in others.items() if value]
+        if named:
+            raise InputError(f"extend goes on from a clip: leave out {one_of(named)}")
 
     def pictures(self, frames: int) -> dict[int, Path]:
         """The pictures by the frame that they are asked for at.
