@@ -80,7 +80,7 @@ class ImageToVideoPipeline(VideoPipeline):
         if config.in_channels != wanted.get(config.image_condition_type):
             raise WeightsError(
                 f"the transformer takes no picture (in_channels {config.in_channels}, image_condition_type "
-                f"{config.image_condition_type}): hunyuanvideo-i2v does, and so do models that `kinora train i2v` makes"
+                f"{config.image_condition_type}); hunyuanvideo-i2v does"
             )
 
     def defaults_with(self, stability: bool) -> ModelDefaults:
@@ -261,11 +261,10 @@ class ImageToVideoPipeline(VideoPipeline):
         return self.guided(replace(wanted, **slots), other, cfg)
 
     def _noise_for(self, latents: Tensor, frames: int, seed: int) -> Tensor:
-        """Noise for a clip that goes on to `frames` latent frames; a later window does not change the earlier ones."""
-        space = self.vae.config.spatial_compression_ratio
-        height, width = (side * space for side in latents.shape[3:])
-        parts = [self.noise(seed + at, 1, width, height) for at in range(frames)]
-        return torch.cat(parts, dim=2)
+        """Noise for a clip of these latents' size and `frames` latent frames."""
+        config = self.vae.config
+        height, width = (side * config.spatial_compression_ratio for side in latents.shape[3:])
+        return self.noise(seed, (frames - 1) * config.temporal_compression_ratio + 1, width, height)
 
     def _conditions(
         self, noise: Tensor, latents: dict[int, Tensor], stability: bool
