@@ -58,7 +58,7 @@ def test_offload_without_a_gpu_of_its_own_memory_is_refused_before_torch(device,
 
 def test_offload_on_a_machine_without_a_gpu_is_refused_before_the_weights_are_read(model_folder, monkeypatch):
     monkeypatch.setattr("foundation.video_pipeline.choose_device", lambda _: torch.device("cpu"))
-    monkeypatch.setattr("foundation.pipeline.load_model", None)
+    monkeypatch.setattr("foundation.video_pipeline.load_model", None)
     with pytest.raises(InputError, match="leave offload out"):
         TextToVideoPipeline.from_pretrained(str(model_folder), offload="model")
 
