@@ -1,7 +1,6 @@
 """Preparing a folder, and the samples that a trainer gets of it."""
 
 import json
-import multiprocessing
 import os
 import signal
 from dataclasses import replace
@@ -166,10 +165,9 @@ def test_a_cache_of_other_weights_is_not_used(prepare):
     assert not torch.equal(one, other)
 
 
-def test_a_run_that_was_killed_goes_on_at_its_last_shard(prepare, monkeypatch):
+def test_a_run_that_was_killed_goes_on_at_its_last_shard(prepare, forked, monkeypatch):
     monkeypatch.setattr(cache, "MOST_CLIPS", 1)
     whole = cache.Shards.add
-    context = multiprocessing.get_context("fork")
 
     def killed():
         """Dies in the middle of the third shard of clips."""
@@ -187,10 +185,7 @@ def test_a_run_that_was_killed_goes_on_at_its_last_shard(prepare, monkeypatch):
         monkeypatch.setattr(cache.Shards, "add", add)
         prepare()
 
-    process = context.Process(target=killed)
-    process.start()
-    process.join(60)
-    assert process.exitcode == -signal.SIGKILL
+    assert forked(killed) == -signal.SIGKILL
     samples = FolderSamples(prepare(), shift=3.0)
     assert sum(prepare.encoded) == 3
     for index in range(5):

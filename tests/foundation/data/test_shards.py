@@ -1,6 +1,5 @@
 """Rows on disk: found by their keys, whole or not at all, read one by one."""
 
-import multiprocessing
 import resource
 import signal
 
@@ -33,7 +32,7 @@ def test_rows_of_several_lengths_are_cut_out_of_one_tensor(tmp_path):
     assert {key: shards.ragged(key, "x", "lengths").tolist() for key in rows} == rows
 
 
-def test_a_full_disk_is_named_and_leaves_earlier_shards_whole(tmp_path):
+def test_a_full_disk_is_named_and_leaves_earlier_shards_whole(forked, tmp_path):
     def fill():
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
@@ -42,9 +41,6 @@ def test_a_full_disk_is_named_and_leaves_earlier_shards_whole(tmp_path):
         with pytest.raises(ResourceError, match="free some space"):
             shards.add("a", ["large"], {"x": torch.ones(1, 8000)})
 
-    process = multiprocessing.get_context("fork").Process(target=fill)
-    process.start()
-    process.join(60)
-    assert process.exitcode == 0
+    assert forked(fill) == 0
     assert [path.suffix for path in tmp_path.iterdir()] == [".safetensors"]
     assert Shards(tmp_path).row("small", "x").tolist() == [1.0] * 8
