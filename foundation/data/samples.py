@@ -20,6 +20,7 @@ class FolderSamples:
     """
 
     def __init__(self, prepared: Prepared, shift: float, text_dropout: float = 0.1) -> None:
+        self.fingerprint = prepared.sha256
         self.samples, self.shift, self.dropout = prepared.samples, shift, text_dropout
         self.latents, self.texts = prepared.latents(), prepared.texts()
         self.latents.check(sample.latents for sample in self.samples)

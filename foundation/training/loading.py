@@ -16,7 +16,10 @@ Batch = dict[str, Tensor]
 
 
 class Samples(Protocol):
-    """Training data: `batch` draws all randomness of a sample from the generator given with it."""
+    """Training data: `batch` draws all randomness of a sample from the generator given with it.
+
+    Data that can change between two starts of a run have a `fingerprint`, a text that changes with them.
+    """
 
     def __len__(self) -> int: ...
 

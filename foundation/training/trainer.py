@@ -47,7 +47,8 @@ class Trainer:
     """Trains the `model` inside `objective` on `samples`; its checkpoints hold the weights and their average.
 
     Killing the process at any moment and starting it again continues from the last checkpoint and reaches the
-    same weights: every random number belongs to (seed, epoch, sample), the order of batches to (seed, step).
+    same weights: every random number belongs to (seed, epoch, sample), the order of batches to (seed, step). Samples
+    that say of themselves that they are others by then are refused.
 
     Several processes share each batch, so that their number changes the time a run takes and nothing else, as long
     as the loss of a batch is the mean of its samples' losses.
@@ -110,6 +111,8 @@ class Trainer:
 
         Raises:
             KeyboardInterrupt: after Ctrl-C or SIGTERM, once the checkpoint is written.
+            WeightsError: the last checkpoint is damaged, or another recipe's.
+            ConfigError: the data are not those that the last checkpoint was trained on.
         """
         self._resume()
         if self.config.trackers:
@@ -199,13 +202,21 @@ class Trainer:
             "model": {k: v for k, v in self.model.state_dict().items() if k in self.trained},
             "ema": dict(zip(self.trained, self.ema.shadow_params, strict=True)),
         }
-        state = {"training": asdict(self.config), "ema_step": self.ema.optimization_step}
+        state = {
+            "training": asdict(self.config),
+            "ema_step": self.ema.optimization_step,
+            "data": self._data(),
+        }
         path = folder / f"step-{self.step:08d}"
         if self.accelerator.is_main_process and not path.exists():
             path = write_checkpoint(folder, self.step, tensors, self.optimizer.state_dict(), state)
             prune(folder, self.config.keep_checkpoints)
         self.accelerator.wait_for_everyone()
         return path
+
+    def _data(self) -> str | None:
+        """What tells these samples from others, where they say so."""
+        return getattr(self.shares.samples, "fingerprint", None)
 
     def _resume(self) -> None:
         found = checkpoints(self.output / "checkpoints")
@@ -215,6 +226,12 @@ class Trainer:
         if set(tensors["model"]) != set(self.trained):
             raise WeightsError(
                 f"checkpoint {found[-1]} belongs to another recipe: choose another training.output"
+            )
+        before, now = state.get("data"), self._data()
+        if before is not None and now is not None and before != now:
+            raise ConfigError(
+                f"the data changed since checkpoint {found[-1]} (fingerprint {before[:16]}, now {now[:16]}): bring "
+                "them back to what they were, or choose another training.output"
             )
         self.model.load_state_dict(tensors["model"], strict=False)
         self.optimizer.load_state_dict(optimizer)

@@ -211,6 +211,13 @@ def test_the_list_and_the_shards_are_all_that_a_trainer_needs(prepare, folder, t
     assert len(FolderSamples(found, shift=3.0)) == 5
 
 
+def test_samples_of_a_folder_that_changed_have_another_fingerprint(prepare, folder):
+    first, again = (FolderSamples(prepare(), shift=3.0).fingerprint for _ in range(2))
+    (folder.root / "clip1.txt").write_text("other words")
+    assert first == again
+    assert FolderSamples(prepare(), shift=3.0).fingerprint != first
+
+
 def test_a_cache_that_lacks_a_sample_is_refused_before_training(prepare, tmp_path):
     prepared = prepare()
     for path in (tmp_path / "cache").glob("latents-*/1x*.safetensors"):

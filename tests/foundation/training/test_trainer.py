@@ -102,6 +102,25 @@ def test_a_checkpoint_of_another_recipe_is_refused(tmp_path):
         Trainer(other, Draws(), config(tmp_path)).run()
 
 
+def test_data_that_changed_since_the_checkpoint_are_refused(tmp_path):
+    samples = Draws()
+    samples.fingerprint = "of three clips"
+    Trainer(Regression(), samples, config(tmp_path, steps=4)).run()
+    Trainer(Regression(), samples, config(tmp_path, steps=6)).run()
+    samples.fingerprint = "of four clips"
+    trainer = Trainer(Regression(), samples, config(tmp_path))
+    with pytest.raises(ConfigError, match=r"step-00000006 \(fingerprint of three clips, now of four clips\)"):
+        trainer.run()
+
+
+def test_a_checkpoint_that_does_not_say_what_it_saw_is_taken(tmp_path):
+    Trainer(Regression(), Draws(), config(tmp_path, steps=4)).run()
+    samples = Draws()
+    samples.fingerprint = "of three clips"
+    Trainer(Regression(), samples, config(tmp_path)).run()
+    assert len(samples.seen) == 8
+
+
 @given(length=st.integers(1, 40), size=st.integers(1, 9), seed=st.integers(0, 5))
 @settings(max_examples=30, deadline=None)
 def test_every_sample_comes_exactly_once_an_epoch(length, size, seed):
