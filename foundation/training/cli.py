@@ -33,7 +33,7 @@ RECIPES = {
     "vae": Recipe("foundation.training.recipes.vae", "the causal video VAE, from toybox clips"),
     "text": Recipe("foundation.training.recipes.text", "tokenizer, language model and CLIP, from captions"),
     "t2v": Recipe("foundation.training.recipes.t2v", "the video transformer, on frozen latents"),
-    "t2v_sft": Recipe("foundation.training.recipes.t2v", "fine-tuning of all its weights, on chosen clips"),
+    "t2v_sft": Recipe("foundation.training.recipes.t2v_sft", "fine-tuning of it whole, on chosen clips"),
     "t2v_lora": Recipe("foundation.training.recipes.t2v_lora", "an adapter for it, from a few clips"),
 }
 

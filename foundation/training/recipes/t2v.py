@@ -41,8 +41,8 @@ class Config(FlowRecipe):
     model: TransformerModel = field(default_factory=TransformerModel)
 
 
-def run(config: Config) -> Path:
-    """Prepare, train, write the transformer's folder, and return the model's."""
+def run(config: Config, recipe: str = "t2v") -> Path:
+    """Prepare, train, write the transformer's folder, and return the model's; `training.json` names the `recipe`."""
     config.last_stage()
     torch.manual_seed(config.training.seed)
     encoders = Encoders.load(Path(config.base))
@@ -51,7 +51,7 @@ def run(config: Config) -> Path:
         model.compile_repeated_blocks(dynamic=True)
     last = train_flow(config, model, encoders)
     if processes().is_main_process:
-        export(config, last, model)
+        export(config, last, model, recipe)
         record = Path(config.export) / "transformer" / FROZEN_FILE
         record.write_text(json.dumps(encoders.fingerprints(), indent=1) + "\n")
     return Path(config.export)
@@ -75,13 +75,13 @@ def _started(folder: Path) -> VideoTransformer:
     return load_model(VideoTransformer, folder / "transformer", torch.float32).train().requires_grad_(True)
 
 
-def export(config: Config, checkpoint: Path, model: VideoTransformer) -> None:
+def export(config: Config, checkpoint: Path, model: VideoTransformer, recipe: str) -> None:
     """Write the averaged weights in bfloat16, and what makes the folder a whole model where all parts are there."""
     model.load_state_dict(read_checkpoint(checkpoint)[0]["ema"])
     folder = Path(config.export)
     model.to(torch.bfloat16).save_pretrained(folder / "transformer")
     start = Path(config.start) / "transformer" if config.start else None
-    write_training(folder / "transformer", {"recipe": "t2v", **asdict(config)}, start)
+    write_training(folder / "transformer", {"recipe": recipe, **asdict(config)}, start)
     write_defaults(folder, config.defaults(config.last_stage()))
     if all((folder / part).is_dir() for part in COMPONENTS):
         write_index(folder)
