@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,23 @@ def write_checkpoint(
 def checkpoints(folder: Path) -> list[Path]:
     """Whole checkpoints, oldest first."""
     return sorted(p for p in folder.glob(f"{PREFIX}*") if not p.name.endswith(".part"))
+
+
+def finished(folder: Path, steps: int) -> Path | None:
+    """The last checkpoint, where it is of that many steps or more."""
+    last = checkpoints(folder)[-1:]
+    return last[0] if last and int(last[0].name.removeprefix(PREFIX)) >= steps else None
+
+
+def check_fits(path: Path, tensors: Mapping[str, Tensor], trained: Mapping[str, Tensor]) -> None:
+    """Compare the names and shapes of a checkpoint's tensors with those of what is trained.
+
+    Raises:
+        WeightsError: they differ.
+    """
+    kept, wanted = ({name: tensor.shape for name, tensor in one.items()} for one in (tensors, trained))
+    if kept != wanted:
+        raise WeightsError(f"checkpoint {path} belongs to another recipe: choose another training.output")
 
 
 def prune(folder: Path, keep: int) -> None:

@@ -7,11 +7,12 @@ from typing import Protocol
 
 from torch import nn
 
-from foundation.training.checkpoint import read_checkpoint
+from foundation.training.checkpoint import check_fits, finished, read_checkpoint
 from foundation.training.config import Training
 from foundation.training.loading import Samples
 from foundation.training.order import Order
-from foundation.training.trainer import Trainer, Watch
+from foundation.training.trainer import Trainer, Watch, processes
+from shared.console import note
 
 
 @dataclass
@@ -46,6 +47,7 @@ def run_curriculum(
     """Train the stages in their order; each begins with the averaged weights of the one before.
 
     Every stage is a run of its own, with its checkpoints in a folder of its own: killed, it goes on where it was.
+    The data of a stage that is finished are not asked for again.
 
     Args:
         stages: by name.
@@ -56,6 +58,9 @@ def run_curriculum(
 
     Returns:
         The last checkpoint.
+
+    Raises:
+        WeightsError: a checkpoint is damaged, or another recipe's.
     """
     last = Path(training.output)
     for name, stage in stages.items():
@@ -67,8 +72,22 @@ def run_curriculum(
             batch_size=stage.batch_size,
             output=str(Path(training.output) / name),
         )
-        data, module = samples(stage), objective()
-        look = watch(stage, Path(settings.output)) if watch and training.watch_every else None
-        last = Trainer(module, data, settings, data.order(training.seed), look).run()
-        module.get_submodule("model").load_state_dict(read_checkpoint(last)[0]["ema"], strict=False)
+        module = objective()
+        done = finished(Path(settings.output) / "checkpoints", stage.steps)
+        if done is None:
+            data = samples(stage)
+            look = watch(stage, Path(settings.output)) if watch and training.watch_every else None
+            last = Trainer(module, data, settings, data.order(training.seed), look).run()
+        else:
+            last = done
+            if processes().is_main_process:
+                note(f"stage {name} is finished and is not trained again: {last}")
+        _load_averaged(module.get_submodule("model"), last)
     return last
+
+
+def _load_averaged(model: nn.Module, checkpoint: Path) -> None:
+    averaged = read_checkpoint(checkpoint)[0]["ema"]
+    trained = {name: one for name, one in model.named_parameters() if one.requires_grad}
+    check_fits(checkpoint, averaged, trained)
+    model.load_state_dict(averaged, strict=False)

@@ -15,14 +15,14 @@ from diffusers.training_utils import EMAModel
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from foundation.training.checkpoint import checkpoints, prune, read_checkpoint, write_checkpoint
+from foundation.training.checkpoint import check_fits, checkpoints, prune, read_checkpoint, write_checkpoint
 from foundation.training.config import Training
 from foundation.training.loading import Samples, Share, Shares, load
 from foundation.training.metrics import MetricsLog
 from foundation.training.optimizers import muon, trapezoid
 from foundation.training.order import Order, SampleOrder
 from foundation.training.unfreezing import ProgressiveUnfreezing
-from shared.errors import ConfigError, WeightsError
+from shared.errors import ConfigError
 
 Watch = Callable[[int], Mapping[str, float]]
 """Looks at the model as it is after a step: writes samples down and returns scores by name."""
@@ -223,10 +223,7 @@ class Trainer:
         if not found:
             return
         tensors, optimizer, state = read_checkpoint(found[-1])
-        if set(tensors["model"]) != set(self.trained):
-            raise WeightsError(
-                f"checkpoint {found[-1]} belongs to another recipe: choose another training.output"
-            )
+        check_fits(found[-1], tensors["model"], self.trained)
         before, now = state.get("data"), self._data()
         if before is not None and now is not None and before != now:
             raise ConfigError(

@@ -6,60 +6,21 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from accelerate import Accelerator
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors import SafetensorError
+from tiny_runs import Draws, Regression, config, final_weights
 from torch import nn
 
 from foundation.training.checkpoint import checkpoints, prune, read_checkpoint, write_checkpoint
-from foundation.training.config import Training
 from foundation.training.optimizers import orthogonalise, trapezoid
 from foundation.training.order import SampleOrder
 from foundation.training.trainer import Trainer
 from foundation.training.unfreezing import ProgressiveUnfreezing, outermost_first
 from shared.errors import ConfigError, ResourceError, WeightsError
-
-
-class Regression(nn.Module):
-    """Learns to double its input; a stand-in for a model that takes hours."""
-
-    def __init__(self):
-        super().__init__()
-        torch.manual_seed(0)
-        self.model = nn.Sequential(nn.Linear(4, 8), nn.SiLU(), nn.Linear(8, 4))
-
-    def forward(self, batch):
-        loss = (self.model(batch["x"]) - 2 * batch["x"]).square().mean()
-        return loss, {"error": loss.detach()}
-
-
-class Draws:
-    """Samples whose numbers come from their own generators; it can fail at a given batch."""
-
-    def __init__(self, fail_at=None):
-        self.seen, self.fail_at = [], fail_at
-
-    def __len__(self):
-        return 10
-
-    def batch(self, ids, generators):
-        if len(self.seen) == self.fail_at:
-            raise RuntimeError("killed")
-        self.seen.append(list(ids))
-        return {"x": torch.from_numpy(np.stack([g.standard_normal(4, dtype=np.float32) for g in generators]))}
-
-
-def config(output, **changes):
-    values = {"steps": 12, "batch_size": 3, "precision": "no", "checkpoint_minutes": 0.0, "log_every": 1}
-    return Training(output=str(output), **{**values, **changes})
-
-
-def final_weights(output):
-    return read_checkpoint(checkpoints(output / "checkpoints")[-1])[0]
 
 
 def test_a_run_that_was_killed_reaches_the_same_weights(tmp_path):
@@ -191,7 +152,7 @@ RUN_OF_A_PROCESS = """
 import sys
 sys.path.insert(0, {folder!r})
 from pathlib import Path
-from test_trainer import Draws, Regression, config
+from tiny_runs import Draws, Regression, config
 from foundation.training.trainer import Trainer
 Trainer(Regression(), Draws(), config(Path({output!r}), batch_size=4, checkpoint_minutes=9.0)).run()
 """
