@@ -1,6 +1,6 @@
 """A folder of clips becomes latents and embeddings on disk, once."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import TypeVar
@@ -46,7 +46,12 @@ Anything = TypeVar("Anything")
 
 
 def prepare_folder(
-    folder: Path, settings: ClipSettings, vae: CausalVideoVAE, text: TextEncoder, cache_root: Path
+    folder: Path,
+    settings: ClipSettings,
+    vae: CausalVideoVAE,
+    text: TextEncoder,
+    cache_root: Path,
+    say: Callable[[str], None] = note,
 ) -> Prepared:
     """Say which clips of a folder are used, and encode those that the cache does not hold yet.
 
@@ -59,6 +64,7 @@ def prepare_folder(
         vae: the frozen VAE, where it shall run, in tiles where memory asks for it.
         text: the frozen text encoders.
         cache_root: where shards and the list of samples go.
+        say: is told which clips are used; of several processes one says it.
 
     Raises:
         InputError: nothing in the folder can be used.
@@ -73,7 +79,7 @@ def prepare_folder(
 
     planned = plan(read_folder(folder), settings, check)
     for line in overview(planned):
-        note(line)
+        say(line)
     planned.check_usable()
     prepared = Prepared(cache_root, source, _samples(planned))
     _say_what_changed(prepared)

@@ -22,6 +22,7 @@ from foundation.vae.model import CausalVideoVAE
 from foundation.weights.fingerprint import latents_sha256, text_sha256
 from foundation.weights.loading import load_model
 from shared.config import Size
+from shared.console import note
 from shared.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -153,7 +154,8 @@ def _folder_samples(recipe: FlowRecipe, stage: Stage, encoders: Encoders, folder
 
     settings = ClipSettings(Size(stage.width, stage.height), stage.frames, recipe.fps)
     root = Path(recipe.cache) / "folders"
-    prepared = prepare_folder(folder, settings, encoders.vae, encoders.text, root)
+    say = note if processes().is_main_process else lambda line: None
+    prepared = prepare_folder(folder, settings, encoders.vae, encoders.text, root, say)
     return FolderSamples(prepared, recipe.shift, recipe.text_dropout)
 
 
