@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from foundation.weights.lora.source import Lora, check_loras
 from shared.config import check, from_argv, near_miss, one_of, setting, shorten
 from shared.console import note, overview, progress, result, run
 from shared.errors import CheckFailed, InputError
@@ -65,7 +66,17 @@ class TextToVideoEvaluation(VAERequest):
         None, "classifier-free guidance", minimum=0, maximum=100, unset="the model folder's"
     )
     shift: float | None = setting(None, "flow shift", minimum=0.01, maximum=100, unset="the model folder's")
+    lora: tuple[Lora, ...] = setting(
+        (), "a LoRA on top of the model; may be given several times", metavar="FILE[:SCALE]", local=True
+    )
     sheet: Path | None = setting(None, "a PNG with clips of the first prompts", unset="none", local=True)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.save and self.lora:
+            raise InputError(
+                f"--save keeps the scores of the model alone, not those with {self.lora[0].file}: leave out one"
+            )
 
 
 def main(argv: Sequence[str], measures: Mapping[str, Measure] | None = None) -> None:
@@ -126,11 +137,13 @@ def _text(request: TextRequest) -> Scores:
 
 
 def _t2v(request: TextToVideoEvaluation) -> Scores:
+    check_loras(request.lora)
+
     from foundation.evaluation.sheet import Sheet
     from foundation.evaluation.t2v import Sampling, evaluate_t2v
     from foundation.pipeline import TextToVideoPipeline
 
-    pipe = TextToVideoPipeline.from_pretrained(request.model)
+    pipe = TextToVideoPipeline.from_pretrained(request.model, lora=request.lora, note=note)
     own = pipe.defaults
     sampling = Sampling(
         request.steps or own.steps,

@@ -1,7 +1,12 @@
-import pytest
+import sys
 
+import pytest
+import torch
+
+from foundation import VideoTransformer, add_lora, save_lora
 from foundation.evaluation.cli import main
-from shared.errors import CheckFailed, InputError
+from foundation.evaluation.report import Scores
+from shared.errors import CheckFailed, InputError, WeightsError
 
 
 def test_help_names_every_evaluation(capsys):
@@ -29,3 +34,39 @@ def test_generated_clips_are_judged_and_shown(capsys, tmp_path):
     main(["t2v", "--count", "2", "--steps", "1", "--sheet", str(sheet)])
     assert "| scenes |" in capsys.readouterr().out
     assert sheet.stat().st_size > 1000
+
+
+@pytest.fixture
+def adapter(model_folder, tmp_path):
+    """The folder of a LoRA for the tiny model."""
+    torch.manual_seed(0)
+    model = VideoTransformer.from_pretrained(model_folder / "transformer")
+    add_lora(model, rank=2)
+    save_lora(model, tmp_path / "adapter")
+    return tmp_path / "adapter"
+
+
+def test_loras_are_judged_on_top_of_the_model(model_folder, adapter, monkeypatch, capsys):
+    judged = []
+
+    def judge(pipe, *_):
+        judged.extend(lora["scale"] for lora in pipe.lora)
+        return Scores("t2v", shares={"scenes": {"color": 1.0}})
+
+    monkeypatch.setattr("foundation.evaluation.t2v.evaluate_t2v", judge)
+    main(["t2v", "--model", str(model_folder), "--lora", f"{adapter}:0.5", "--lora", str(adapter)])
+    said = capsys.readouterr()
+    assert judged == [0.5, 1.0]
+    assert "| scenes | 100.0% |" in said.out
+    assert said.err.count("pytorch_lora_weights.safetensors") == 2
+
+
+def test_a_lora_that_is_missing_is_refused_before_anything_is_loaded(monkeypatch):
+    monkeypatch.setitem(sys.modules, "foundation.pipeline", None)
+    with pytest.raises(WeightsError, match=r"none\.safetensors is missing"):
+        main(["t2v", "--lora", "none.safetensors"])
+
+
+def test_scores_with_a_lora_are_not_kept_as_the_models_own(adapter):
+    with pytest.raises(InputError, match="--save keeps the scores of the model alone"):
+        main(["t2v", "--save", "--lora", str(adapter)])
