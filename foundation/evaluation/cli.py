@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from foundation.request import check_frames, check_size
 from foundation.weights.lora.source import Lora, check_loras
-from shared.config import check, from_argv, near_miss, one_of, setting, shorten
+from shared.config import Size, check, from_argv, near_miss, one_of, setting, shorten
 from shared.console import note, overview, progress, result, run
 from shared.errors import CheckFailed, InputError
 
@@ -59,7 +60,14 @@ class TextToVideoEvaluation(VAERequest):
     """Settings of `kinora evaluate t2v`."""
 
     count: int = setting(
-        200, "held-out prompts with one object; half as many puppets", minimum=2, maximum=100_000
+        200,
+        "held-out prompts with one object; half as many with two, with a moving camera, and with a puppet",
+        minimum=2,
+        maximum=100_000,
+    )
+    size: Size | None = setting(None, "pixels", metavar="WIDTHxHEIGHT", unset="the model folder's")
+    frames: int | None = setting(
+        None, "frames, 4k + 1", minimum=1, maximum=10_000, unset="the model folder's"
     )
     steps: int | None = setting(None, "denoising steps", minimum=1, maximum=1000, unset="the model folder's")
     cfg: float | None = setting(
@@ -73,6 +81,10 @@ class TextToVideoEvaluation(VAERequest):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.size is not None:
+            check_size(self.size)
+        if self.frames is not None:
+            check_frames(self.frames)
         if self.save and self.lora:
             raise InputError(
                 f"--save keeps the scores of the model alone, not those with {self.lora[0].file}: leave out one"
@@ -108,7 +120,7 @@ def main(argv: Sequence[str], measures: Mapping[str, Measure] | None = None) -> 
         from foundation.weights.registry import resolve
 
         folder = resolve(request.model)
-        scores.write(folder / "evaluation" / f"{name}.json")
+        scores.write(folder / "evaluation" / f"{scores.name}.json")
         note(f"written: {write_page(folder)}")
     lowest, place = scores.lowest()
     if request.fail_under is not None and lowest < request.fail_under:
@@ -140,7 +152,7 @@ def _t2v(request: TextToVideoEvaluation) -> Scores:
     check_loras(request.lora)
 
     from foundation.evaluation.sheet import Sheet
-    from foundation.evaluation.t2v import Sampling, evaluate_t2v
+    from foundation.evaluation.t2v import Sampling, evaluate_t2v, prompt_counts
     from foundation.pipeline import TextToVideoPipeline
 
     pipe = TextToVideoPipeline.from_pretrained(request.model, lora=request.lora, note=note)
@@ -149,9 +161,11 @@ def _t2v(request: TextToVideoEvaluation) -> Scores:
         request.steps or own.steps,
         own.cfg if request.cfg is None else request.cfg,
         own.shift if request.shift is None else request.shift,
+        request.size,
+        request.frames,
     )
     sheet = Sheet()
-    with progress(request.count + request.count // 2, "judging") as bar:
+    with progress(sum(prompt_counts(request.count).values()), "judging") as bar:
 
         def seen(prompt: Prompt, frames: NDArray[np.uint8], answers: dict[str, bool]) -> None:
             sheet.add(prompt, frames, answers)

@@ -1,5 +1,6 @@
 """A contact sheet of judged clips, for people to look at."""
 
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -17,16 +18,18 @@ LINE = 14
 
 
 class Sheet:
-    """Collects the first `limit` clips with their prompts and what the judges missed."""
+    """Collects the first `limit` clips of every world with their prompts and what the judges missed."""
 
-    def __init__(self, limit: int = 40) -> None:
+    def __init__(self, limit: int = 10) -> None:
         self.limit = limit
         self._rows: list[NDArray[np.uint8]] = []
+        self._taken: Counter[str] = Counter()
 
     def add(self, prompt: Prompt, frames: NDArray[np.uint8], answers: dict[str, bool]) -> None:
         """Take a clip (F, H, W, 3) uint8 in."""
-        if len(self._rows) == self.limit:
+        if self._taken[prompt.world] == self.limit:
             return
+        self._taken[prompt.world] += 1
         chosen = np.linspace(0, len(frames) - 1, SHOWN).round().astype(int)
         strip = np.concatenate(list(frames[chosen]), axis=1)
         missed = ", ".join(name for name, right in answers.items() if not right and name != "all")

@@ -13,6 +13,7 @@ from foundation.flow.sampler import sample
 from foundation.flow.schedule import flow_sigmas
 from foundation.pipeline import TextToVideoPipeline
 from foundation.transformer.conditioning import Conditioning, TextConditioning
+from shared.config import Size
 from shared.toybox.captions import SceneFacts
 from shared.toybox.judges.puppets import judge_puppet, score_puppet
 from shared.toybox.judges.scenes import judge_scene, score_scene
@@ -28,19 +29,31 @@ Frames = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Prompt:
-    """A caption of a clip that was never in training, and the facts that it states."""
+    """A caption of a clip that was never in training, the facts that it states, and the clip's world."""
 
     text: str
     facts: SceneFacts | PuppetFacts
+    world: str
+
+
+WORLDS = {"scenes": 1.0, "pairs": 0.5, "cameras": 0.5, "puppets": 0.5}
+"""What is asked for, and how many prompts for one that asks for a single object."""
 
 
 @dataclass(frozen=True)
 class Sampling:
-    """How clips are made; the fields are the user's settings of the same names."""
+    """How clips are made; the fields are the user's settings of the same names, None: the model's own."""
 
     steps: int
     cfg: float
     shift: float
+    size: Size | None = None
+    frames: int | None = None
+
+
+def prompt_counts(count: int) -> dict[str, int]:
+    """How many prompts of each world go with `count` of single objects."""
+    return {world: max(1, int(share * count)) for world, share in WORLDS.items()}
 
 
 def held_out_prompts(world: str, count: int) -> list[Prompt]:
@@ -48,7 +61,7 @@ def held_out_prompts(world: str, count: int) -> list[Prompt]:
     prompts = []
     for number in range(count):
         clip = toy_clip(number, world, "heldout")
-        prompts.append(Prompt(caption_clip(clip, number % WORDINGS), clip.facts))
+        prompts.append(Prompt(caption_clip(clip, number % WORDINGS), clip.facts, world))
     return prompts
 
 
@@ -56,17 +69,16 @@ def held_out_prompts(world: str, count: int) -> list[Prompt]:
 def generate(
     pipe: TextToVideoPipeline, prompts: list[str], sampling: Sampling, seed: int = 0
 ) -> Iterator[Frames]:
-    """Clips of the model's default size, `BATCH` at a time; prompt i gets the noise of seed + i."""
-    width, height = pipe.defaults.size
+    """Clips of one size, `BATCH` at a time; prompt i gets the noise of seed + i."""
+    width, height = sampling.size or pipe.defaults.size
+    frames = sampling.frames or pipe.defaults.frames
     negative = pipe.encode_text("").text
     sigmas = flow_sigmas(sampling.steps, sampling.shift)
     for start in range(0, len(prompts), BATCH):
         part = prompts[start : start + BATCH]
         text = TextConditioning.batch([pipe.encode_text(prompt).text for prompt in part])
         empty = TextConditioning.batch([negative] * len(part))
-        noise = torch.cat(
-            [pipe.noise(seed + start + i, pipe.defaults.frames, width, height) for i in range(len(part))]
-        )
+        noise = torch.cat([pipe.noise(seed + start + i, frames, width, height) for i in range(len(part))])
         velocity = classifier_free(pipe.transformer, Conditioning(text), Conditioning(empty), sampling.cfg)
         for latents in sample(velocity, noise, sigmas).split(1):
             yield pipe.to_media(latents)
@@ -86,26 +98,31 @@ def evaluate_t2v(
     sampling: Sampling,
     on_clip: Callable[[Prompt, Frames, dict[str, bool]], None] = lambda *_: None,
 ) -> Scores:
-    """Judge `count` clips of single objects and half as many puppets.
+    """Judge `count` clips of single objects, and half as many of two objects, of camera moves and of puppets.
 
     Args:
         pipe: the model.
         count: clips of the world `scenes`.
-        sampling: steps, cfg and shift.
+        sampling: how the clips are made.
         on_clip: is shown every prompt with its clip and scores.
     """
     tally = Tally()
-    for world, number in (("scenes", count), ("puppets", count // 2)):
+    counts = prompt_counts(count)
+    for world, number in counts.items():
         prompts = held_out_prompts(world, number)
         clips = generate(pipe, [prompt.text for prompt in prompts], sampling)
         for prompt, frames in zip(prompts, clips, strict=True):
             scores = judge(frames, prompt.facts)
             tally.add(world, scores)
             on_clip(prompt, frames, scores)
+    size, frames = sampling.size or pipe.defaults.size, sampling.frames or pipe.defaults.frames
     settings = {
-        "prompts": count + count // 2,
+        "prompts": sum(counts.values()),
+        "size": str(size),
+        "frames": frames,
         "steps": sampling.steps,
         "cfg": sampling.cfg,
         "shift": sampling.shift,
     }
-    return Scores("t2v", settings, tally.shares())
+    own = (size, frames) == (pipe.defaults.size, pipe.defaults.frames)
+    return Scores("t2v" if own else f"t2v-{size}x{frames}", settings, tally.shares())

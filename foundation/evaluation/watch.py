@@ -12,7 +12,7 @@ class JudgedSamples:
 
     Args:
         pipe: around the model that trains.
-        count: clips of the world `scenes`; half as many puppets come with them.
+        count: clips of the world `scenes`; the other worlds come with half as many each.
         sampling: steps, cfg and shift.
         folder: for the contact sheets.
     """

@@ -1,4 +1,5 @@
 import sys
+from shutil import copytree
 
 import pytest
 import torch
@@ -32,8 +33,37 @@ def test_reconstructions_are_judged_and_a_low_share_fails_the_check(capsys):
 def test_generated_clips_are_judged_and_shown(capsys, tmp_path):
     sheet = tmp_path / "sheet.png"
     main(["t2v", "--count", "2", "--steps", "1", "--sheet", str(sheet)])
-    assert "| scenes |" in capsys.readouterr().out
+    table = capsys.readouterr().out
+    assert all(f"| {world} |" in table for world in ("scenes", "pairs", "cameras", "puppets"))
     assert sheet.stat().st_size > 1000
+
+
+def test_clips_are_judged_at_the_size_that_was_asked_for(model_folder, tmp_path):
+    folder = copytree(model_folder, tmp_path / "model")
+    main(["t2v", "--model", str(folder), "--count", "2", "--steps", "1", "--save"])
+    main(
+        [
+            "t2v",
+            "--model",
+            str(folder),
+            "--count",
+            "2",
+            "--steps",
+            "1",
+            "--size",
+            "48x32",
+            "--frames",
+            "9",
+            "--save",
+        ]
+    )
+    own, other = (Scores.read(folder / "evaluation" / name) for name in ("t2v.json", "t2v-48x32x9.json"))
+    assert other.settings == own.settings | {"size": "48x32", "frames": 9}
+
+
+def test_a_size_that_latents_cannot_have_is_refused():
+    with pytest.raises(InputError, match=r"not 60x64; the nearest is 64x64"):
+        main(["t2v", "--size", "60x64"])
 
 
 @pytest.fixture
