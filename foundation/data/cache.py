@@ -1,6 +1,7 @@
 """A folder of clips becomes latents and embeddings on disk, once."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import TypeVar
@@ -18,13 +19,14 @@ from foundation.data.prepared import (
     caption_key,
     latents_folder,
     read_prepared,
+    stills_folder,
     text_kind,
     texts_folder,
 )
 from foundation.data.shards import Shards
 from foundation.text import TextEncoder
 from foundation.text.templates import TemplateKind
-from foundation.training.encoding import encode_captions, encode_clips
+from foundation.training.encoding import ClipEncoder, encode_captions, encode_clips, encode_stills
 from foundation.vae.model import CausalVideoVAE
 from foundation.weights.fingerprint import latents_sha256, text_sha256
 from shared.console import note, progress
@@ -44,6 +46,24 @@ CAPTIONS_AT_ONCE = 20
 
 Anything = TypeVar("Anything")
 
+Refuse = Callable[[Item, Bucket], None]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a recipe wants of a folder, beside latents and captions.
+
+    Attributes:
+        stills: those of every clip, too (see `EncodedClip`).
+        refuse: raises an `InputError` for what it does not train on; None: it takes everything.
+    """
+
+    stills: bool = False
+    refuse: Refuse | None = None
+
+
+CLIPS = Wanted()
+
 
 def prepare_folder(
     folder: Path,
@@ -52,6 +72,7 @@ def prepare_folder(
     text: TextEncoder,
     cache_root: Path,
     say: Callable[[str], None] = note,
+    wanted: Wanted = CLIPS,
 ) -> Prepared:
     """Say which clips of a folder are used, and encode those that the cache does not hold yet.
 
@@ -65,6 +86,7 @@ def prepare_folder(
         text: the frozen text encoders.
         cache_root: where shards and the list of samples go.
         say: is told which clips are used; of several processes one says it.
+        wanted: by the recipe.
 
     Raises:
         InputError: nothing in the folder can be used.
@@ -75,6 +97,8 @@ def prepare_folder(
     texts = Shards(texts_folder(cache_root, source.text))
 
     def check(item: Item, bucket: Bucket) -> None:
+        if wanted.refuse is not None:
+            wanted.refuse(item, bucket)
         text.check([one for one in item.captions if caption_key(one, text_kind(bucket)) not in texts])
 
     planned = plan(read_folder(folder), settings, check)
@@ -84,7 +108,9 @@ def prepare_folder(
     prepared = Prepared(cache_root, source, _samples(planned))
     _say_what_changed(prepared)
     _cache_captions(planned, text, texts)
-    _cache_latents(planned, vae, latents)
+    _cache_latents(planned, vae, latents, encode_clips)
+    if wanted.stills:
+        _cache_latents(planned, vae, Shards(stills_folder(cache_root, source.vae)), encode_stills)
     prepared.write()
     return prepared
 
@@ -147,7 +173,7 @@ def _cache_captions(planned: Plan, text: TextEncoder, texts: Shards) -> None:
                 bar.advance(len(keys))
 
 
-def _cache_latents(planned: Plan, vae: CausalVideoVAE, latents: Shards) -> None:
+def _cache_latents(planned: Plan, vae: CausalVideoVAE, latents: Shards, encode: ClipEncoder) -> None:
     """Encode the clips that are missing, bucket by bucket."""
     fps = planned.settings.fps
     wanted = {
@@ -165,7 +191,7 @@ def _cache_latents(planned: Plan, vae: CausalVideoVAE, latents: Shards) -> None:
             for keys in _groups(list(rows), _clips_per_shard(bucket, vae)):
                 encoded = []
                 for part in _groups(keys, at_once):
-                    encoded.append(encode_clips([clip_frames(rows[key], bucket, fps) for key in part], vae))
+                    encoded.append(encode([clip_frames(rows[key], bucket, fps) for key in part], vae))
                     bar.advance(len(part))
                 latents.add(str(bucket), keys, {"latents": torch.cat(encoded)})
 

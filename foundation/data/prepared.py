@@ -75,6 +75,10 @@ class Prepared:
         """Rows `latents` (C, T, h, w) in bfloat16, one per clip."""
         return Shards(latents_folder(self.root, self.source.vae))
 
+    def stills(self) -> Shards:
+        """The same of the clips' stills, under the same keys (see `EncodedClip`)."""
+        return Shards(stills_folder(self.root, self.source.vae))
+
     def texts(self) -> Shards:
         """Rows `tokens` (L, D) and `pooled` (D_pool,) in bfloat16, one per caption."""
         return Shards(texts_folder(self.root, self.source.text))
@@ -112,6 +116,11 @@ def read_prepared(path: Path) -> Prepared:
 def latents_folder(root: Path, vae: str) -> Path:
     """Where the latents of a VAE lie."""
     return root / f"latents-{vae[:16]}"
+
+
+def stills_folder(root: Path, vae: str) -> Path:
+    """Where the stills of a VAE lie."""
+    return root / f"stills-{vae[:16]}"
 
 
 def texts_folder(root: Path, text: str) -> Path:

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 
+from foundation.data.buckets import Bucket
 from foundation.data.prepared import Prepared, caption_key, text_kind, text_row
-from foundation.training.flow_batch import flow_batch
+from foundation.training.flow_batch import TEXT_ALONE, Conditions, EncodedClip, flow_batch
 from foundation.training.loading import Batch
 from foundation.training.order import BucketOrder
 from foundation.transformer.conditioning import TextConditioning
@@ -15,15 +15,31 @@ from foundation.transformer.conditioning import TextConditioning
 class FolderSamples:
     """Latents of clips and pictures, each with one of its captions, or the empty one (text drop-out).
 
+    Args:
+        prepared: the folder.
+        shift: of the noise levels.
+        text_dropout: share of samples with the empty caption.
+        conditions: what is trained on of each clip.
+
     Raises:
         ConfigError: the cache lacks latents or embeddings of a sample.
     """
 
-    def __init__(self, prepared: Prepared, shift: float, text_dropout: float = 0.1) -> None:
+    def __init__(
+        self,
+        prepared: Prepared,
+        shift: float,
+        text_dropout: float = 0.1,
+        conditions: Conditions = TEXT_ALONE,
+    ) -> None:
         self.fingerprint = prepared.sha256
         self.samples, self.shift, self.dropout = prepared.samples, shift, text_dropout
+        self.conditions = conditions
         self.latents, self.texts = prepared.latents(), prepared.texts()
+        self.stills = prepared.stills() if conditions.stills else None
         self.latents.check(sample.latents for sample in self.samples)
+        if self.stills is not None:
+            self.stills.check(sample.latents for sample in self.samples)
         self.texts.check(key for sample in self.samples for key in sample.captions)
 
     def __len__(self) -> int:
@@ -35,15 +51,23 @@ class FolderSamples:
         members = {bucket: [] for bucket in buckets}
         for index, sample in enumerate(self.samples):
             members[sample.bucket].append(index)
-        dearest = max(bucket.tokens for bucket in buckets)
-        scales = tuple(dearest / bucket.tokens for bucket in buckets)
+        costs = [self._cost(bucket) for bucket in buckets]
+        scales = tuple(max(costs) / cost for cost in costs)
         return BucketOrder(tuple(map(tuple, members.values())), scales, seed)
 
     def batch(self, ids: Sequence[int], generators: Sequence[np.random.Generator]) -> Batch:
-        """Latents, noise, sigma and padded text of clips of one bucket (see `flow_batch`)."""
+        """Latents, noise, sigma, padded text and conditions of clips of one bucket (see `flow_batch`)."""
         texts = [self._text(i, g) for i, g in zip(ids, generators, strict=True)]
-        latents = torch.stack([self.latents.row(self.samples[i].latents, "latents") for i in ids])
-        return flow_batch(latents, texts, generators, self.shift)
+        clips = [self._clip(self.samples[i].latents) for i in ids]
+        return flow_batch(clips, texts, generators, self.shift, self.conditions)
+
+    def _cost(self, bucket: Bucket) -> int:
+        """Video tokens that are trained on of a clip."""
+        return bucket.tokens // bucket.latent_frames * self.conditions.frames(bucket.latent_frames)
+
+    def _clip(self, key: str) -> EncodedClip:
+        stills = None if self.stills is None else self.stills.row(key, "latents")
+        return EncodedClip(self.latents.row(key, "latents"), stills)
 
     def _text(self, index: int, generator: np.random.Generator) -> TextConditioning:
         sample = self.samples[index]

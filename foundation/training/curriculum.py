@@ -12,6 +12,7 @@ from foundation.training.config import Training
 from foundation.training.loading import Samples
 from foundation.training.order import Order
 from foundation.training.trainer import Trainer, Watch, processes
+from foundation.training.unfreezing import ProgressiveUnfreezing
 from shared.console import note
 
 
@@ -43,6 +44,7 @@ def run_curriculum(
     objective: Callable[[], nn.Module],
     samples: Callable[[Stage], OrderedSamples],
     watch: Callable[[Stage, Path], Watch] | None = None,
+    unfreezing: ProgressiveUnfreezing | None = None,
 ) -> Path:
     """Train the stages in their order; each begins with the averaged weights of the one before.
 
@@ -55,6 +57,7 @@ def run_curriculum(
         objective: makes the module to train around the one model.
         samples: the data of a stage.
         watch: what looks at the model in a stage, and writes into the stage's folder.
+        unfreezing: which parameters wait for how long, in every stage.
 
     Returns:
         The last checkpoint.
@@ -77,7 +80,7 @@ def run_curriculum(
         if done is None:
             data = samples(stage)
             look = watch(stage, Path(settings.output)) if watch and training.watch_every else None
-            last = Trainer(module, data, settings, data.order(training.seed), look).run()
+            last = Trainer(module, data, settings, data.order(training.seed), look, unfreezing).run()
         else:
             last = done
             if processes().is_main_process:

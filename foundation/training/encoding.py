@@ -1,6 +1,6 @@
 """What the frozen encoders say about clips and captions, as caches keep it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -11,6 +11,8 @@ from foundation.text.encoder import Note
 from foundation.text.templates import TemplateKind
 from foundation.vae.model import CausalVideoVAE
 
+ClipEncoder = Callable[[Sequence[np.ndarray], CausalVideoVAE], Tensor]
+
 
 @torch.no_grad()
 def encode_clips(clips: Sequence[np.ndarray], vae: CausalVideoVAE) -> Tensor:
@@ -18,6 +20,21 @@ def encode_clips(clips: Sequence[np.ndarray], vae: CausalVideoVAE) -> Tensor:
     frames = torch.from_numpy(np.stack(clips)).permute(0, 4, 1, 2, 3).to(vae.device)
     with torch.autocast(vae.device.type, torch.bfloat16):
         return vae.to_latents(frames.float() / 127.5 - 1).bfloat16().contiguous().cpu()
+
+
+def encode_stills(clips: Sequence[np.ndarray], vae: CausalVideoVAE) -> Tensor:
+    """The last frame of every latent frame, coded on its own, as keyframes are.
+
+    Args:
+        clips: (F, H, W, 3) uint8 of one shape.
+        vae: the frozen VAE.
+
+    Returns:
+        (N, C, T, h, w) bfloat16, latent frame t that of frame 4t.
+    """
+    stride = vae.config.temporal_compression_ratio
+    coded = encode_clips([frame[None] for clip in clips for frame in clip[::stride]], vae)
+    return coded.squeeze(2).unflatten(0, (len(clips), -1)).transpose(1, 2).contiguous()
 
 
 def encode_captions(

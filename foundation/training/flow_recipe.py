@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,13 +12,14 @@ import torch
 
 from foundation.request import ModelDefaults
 from foundation.text import TextEncoder, load_text_encoder
-from foundation.text.templates import TemplateKind
 from foundation.training.config import Training
 from foundation.training.curriculum import OrderedSamples, Stage, run_curriculum
+from foundation.training.flow_batch import TEXT_ALONE, Conditions
 from foundation.training.flow_objective import FlowObjective
-from foundation.training.latent_cache import ClipShape, LatentCache, prepare_toybox
-from foundation.training.toy_samples import Toybox, ToySamples
+from foundation.training.latent_cache import ClipShape, prepare_toybox
+from foundation.training.toy_samples import Toybox, ToyPart, ToySamples
 from foundation.training.trainer import Watch, processes
+from foundation.training.unfreezing import ProgressiveUnfreezing
 from foundation.vae.model import CausalVideoVAE
 from foundation.weights.fingerprint import latents_sha256, text_sha256
 from foundation.weights.loading import load_model
@@ -26,6 +28,7 @@ from shared.console import note
 from shared.errors import ConfigError
 
 if TYPE_CHECKING:
+    from foundation.data.cache import Refuse
     from foundation.transformer import VideoTransformer
 
 
@@ -109,14 +112,35 @@ class Encoders:
         return {"vae": latents_sha256(self.vae), "text": text_sha256(self.text)}
 
 
-def train_flow(recipe: FlowRecipe, model: VideoTransformer, encoders: Encoders) -> Path:
-    """Train a transformer, or what is not frozen of it, through the recipe's stages; the last checkpoint."""
+def train_flow(
+    recipe: FlowRecipe,
+    model: VideoTransformer,
+    encoders: Encoders,
+    samples: Callable[[Stage], OrderedSamples] | None = None,
+    watch: Callable[[Stage, Path], Watch] | None = None,
+    unfreezing: ProgressiveUnfreezing | None = None,
+) -> Path:
+    """Train a transformer, or what is not frozen of it, through the recipe's stages.
+
+    Args:
+        recipe: its settings.
+        model: the transformer.
+        encoders: the frozen rest of the model.
+        samples: the data of a stage; None: clips with their captions.
+        watch: what looks at the model while it trains, and writes into the stage's folder; None: prompts that it
+            never saw are made into clips and judged.
+        unfreezing: which parameters wait for how long, in every stage.
+
+    Returns:
+        The last checkpoint.
+    """
     return run_curriculum(
         recipe.stages,
         recipe.training,
         lambda: FlowObjective(model),
-        lambda stage: stage_samples(recipe, stage, encoders),
-        partial(_watch, recipe, model, encoders),
+        samples or (lambda stage: stage_samples(recipe, stage, encoders)),
+        watch or partial(_watch, recipe, model, encoders),
+        unfreezing,
     )
 
 
@@ -124,39 +148,69 @@ def stage_samples(recipe: FlowRecipe, stage: Stage, encoders: Encoders) -> Order
     """The data of a stage, encoded and cached by one process before the others read it."""
     with processes().main_process_first():
         if recipe.data is not None:
-            return _folder_samples(recipe, stage, encoders, Path(recipe.data))
-        return _toy_samples(recipe, stage, encoders)
+            return folder_samples(recipe, stage, encoders)
+        parts = [toy_part(recipe, encoders, stage)]
+        if stage.pictures and stage.frames > 1:
+            parts.append(toy_part(recipe, encoders, replace(stage, frames=1), stage.pictures))
+        return toy_samples(recipe, parts)
 
 
-def _toy_samples(recipe: FlowRecipe, stage: Stage, encoders: Encoders) -> ToySamples:
+def toy_samples(recipe: FlowRecipe, parts: Sequence[ToyPart]) -> ToySamples:
+    """Samples of the toybox, with the recipe's settings."""
+    return ToySamples(parts, recipe.toybox.longest_text, recipe.text_dropout, recipe.shift)
+
+
+def toy_part(
+    recipe: FlowRecipe,
+    encoders: Encoders,
+    stage: Stage,
+    share: float = 1.0,
+    conditions: Conditions = TEXT_ALONE,
+) -> ToyPart:
+    """Clips of the toybox, encoded and cached.
+
+    Args:
+        recipe: says which, and where the cache is.
+        encoders: the frozen ones.
+        stage: gives their shape.
+        share: of the recipe's number of clips.
+        conditions: what is trained on of each.
+    """
     shape = ClipShape(stage.frames, stage.width, stage.height)
-    kinds: tuple[TemplateKind, ...] = ("video", "image")
-    empty = {kind: encoders.text([""], kind).to(dtype=torch.bfloat16) for kind in kinds}
-    clips = _toy_cache(recipe, encoders, shape, 1.0)
-    pictures = None
-    if stage.pictures and shape.frames > 1:
-        pictures = _toy_cache(recipe, encoders, ClipShape(1, stage.width, stage.height), stage.pictures)
-    longest = recipe.toybox.longest_text
-    return ToySamples(clips, pictures, empty, longest, recipe.text_dropout, recipe.shift)
-
-
-def _toy_cache(recipe: FlowRecipe, encoders: Encoders, shape: ClipShape, share: float) -> LatentCache:
     counts = {world: int(share * count) for world, count in recipe.toybox.worlds.counts().items()}
-    root = Path(recipe.cache) / "encoded"
-    return prepare_toybox(root, counts, recipe.toybox.variants, encoders.vae, encoders.text, shape)
+    root, variants = Path(recipe.cache) / "encoded", recipe.toybox.variants
+    cache = prepare_toybox(root, counts, variants, encoders.vae, encoders.text, shape, conditions.stills)
+    return ToyPart(cache, encoders.text([""], shape.kind).to(dtype=torch.bfloat16), conditions)
 
 
-def _folder_samples(recipe: FlowRecipe, stage: Stage, encoders: Encoders, folder: Path) -> OrderedSamples:
+def folder_samples(
+    recipe: FlowRecipe,
+    stage: Stage,
+    encoders: Encoders,
+    conditions: Conditions = TEXT_ALONE,
+    refuse: Refuse | None = None,
+) -> OrderedSamples:
+    """The recipe's folder of clips, encoded and cached.
+
+    Args:
+        recipe: names the folder.
+        stage: gives the shape of the longest clips.
+        encoders: the frozen ones.
+        conditions: what is trained on of each clip.
+        refuse: see `foundation.data.cache.Wanted`.
+    """
     # Imported here: reading media needs more than training on what was prepared.
     from foundation.data.buckets import ClipSettings
-    from foundation.data.cache import prepare_folder
+    from foundation.data.cache import Wanted, prepare_folder
     from foundation.data.samples import FolderSamples
 
+    assert recipe.data is not None
     settings = ClipSettings(Size(stage.width, stage.height), stage.frames, recipe.fps)
     root = Path(recipe.cache) / "folders"
     say = note if processes().is_main_process else lambda line: None
-    prepared = prepare_folder(folder, settings, encoders.vae, encoders.text, root, say)
-    return FolderSamples(prepared, recipe.shift, recipe.text_dropout)
+    wanted = Wanted(conditions.stills, refuse)
+    prepared = prepare_folder(Path(recipe.data), settings, encoders.vae, encoders.text, root, say, wanted)
+    return FolderSamples(prepared, recipe.shift, recipe.text_dropout, conditions)
 
 
 def _watch(

@@ -12,7 +12,8 @@ from tqdm import tqdm
 
 from foundation.text import TextEncoder
 from foundation.text.templates import TemplateKind
-from foundation.training.encoding import encode_captions, encode_clips
+from foundation.training.encoding import ClipEncoder, encode_captions, encode_clips, encode_stills
+from foundation.training.flow_batch import EncodedClip
 from foundation.transformer.conditioning import TextConditioning
 from foundation.vae.model import CausalVideoVAE
 from foundation.weights.fingerprint import latents_sha256, text_sha256
@@ -27,10 +28,16 @@ BATCH = 20
 
 
 class LatentCache:
-    """Latents (N, C, T, h, w) and `variants` encoded captions per clip, held in memory in bfloat16."""
+    """Latents (N, C, T, h, w), with or without stills, and encoded captions per clip, in memory in bfloat16."""
 
-    def __init__(self, clips: Sequence[dict[str, Tensor]], captions: Sequence[dict[str, Tensor]]) -> None:
+    def __init__(
+        self,
+        clips: Sequence[dict[str, Tensor]],
+        captions: Sequence[dict[str, Tensor]],
+        stills: Sequence[dict[str, Tensor]] = (),
+    ) -> None:
         self.latents = torch.cat([shard["latents"] for shard in clips])
+        self.stills = torch.cat([shard["latents"] for shard in stills]) if stills else None
         self.pooled = torch.cat([shard["pooled"] for shard in captions])  # (N, variants, D_pool)
         self.tokens = torch.cat([shard["tokens"] for shard in captions])  # all captions' tokens in one row
         lengths = torch.cat([shard["lengths"] for shard in captions])  # (N, variants)
@@ -39,6 +46,10 @@ class LatentCache:
 
     def __len__(self) -> int:
         return len(self.latents)
+
+    def clip(self, clip: int) -> EncodedClip:
+        """One clip's latents, and its stills where there are any."""
+        return EncodedClip(self.latents[clip], None if self.stills is None else self.stills[clip])
 
     def text(self, clip: int, variant: int) -> TextConditioning:
         """One encoded caption: embeds (1, L, D), no mask, pooled (1, D_pool)."""
@@ -76,6 +87,7 @@ def prepare_toybox(
     vae: CausalVideoVAE,
     text: TextEncoder,
     shape: ClipShape = DEFAULT_SHAPE,
+    stills: bool = False,
 ) -> LatentCache:
     """Render, encode and cache clips of several worlds; what is already on disk is not computed again.
 
@@ -86,6 +98,7 @@ def prepare_toybox(
         vae: the frozen VAE.
         text: the frozen text encoders.
         shape: of the clips.
+        stills: see `EncodedClip`.
     """
     jobs = [
         (world, range(start, min(start + SHARD, count)))
@@ -97,9 +110,12 @@ def prepare_toybox(
     latents = root / f"latents-{latents_sha256(vae)[:16]}{shaped}"
     captions = root / f"captions-{text_sha256(text)[:16]}-{variants}{still}"
     encode_words = partial(_encode_captions, variants=variants, text=text, kind=shape.kind)
+    encode = partial(_encode_clips, vae=vae, shape=shape)
+    alone = latents.with_name(f"{latents.name}-stills")
     return LatentCache(
-        _cached(latents, jobs, partial(_encode_clips, vae=vae, shape=shape)),
+        _cached(latents, jobs, partial(encode, encoder=encode_clips)),
         _cached(captions, jobs, encode_words),
+        _cached(alone, jobs, partial(encode, encoder=encode_stills)) if stills else (),
     )
 
 
@@ -120,11 +136,13 @@ def _cached(
     return shards
 
 
-def _encode_clips(world: str, seeds: range, vae: CausalVideoVAE, shape: ClipShape) -> Shard:
+def _encode_clips(
+    world: str, seeds: range, vae: CausalVideoVAE, shape: ClipShape, encoder: ClipEncoder
+) -> Shard:
     latents = []
     for first in range(seeds.start, seeds.stop, BATCH):
         clips = [shape.clip(seed, world).frames for seed in range(first, min(first + BATCH, seeds.stop))]
-        latents.append(encode_clips(clips, vae))
+        latents.append(encoder(clips, vae))
     return {"latents": torch.cat(latents)}
 
 

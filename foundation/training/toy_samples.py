@@ -1,12 +1,13 @@
 """Rendered clips and pictures of the toybox as a flow recipe sees them."""
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate, pairwise
 
 import numpy as np
 
-from foundation.text.templates import TemplateKind
-from foundation.training.flow_batch import flow_batch
+from foundation.training.flow_batch import TEXT_ALONE, Conditions, flow_batch
 from foundation.training.latent_cache import LatentCache
 from foundation.training.loading import Batch
 from foundation.training.order import BucketOrder
@@ -28,62 +29,62 @@ class Toybox:
     longest_text: int = 40
 
 
+@dataclass(frozen=True)
+class ToyPart:
+    """Clips of one length, which come in batches of their own.
+
+    Attributes:
+        cache: the clips.
+        empty: the empty caption, for clips or for pictures.
+        conditions: what is trained on of each.
+    """
+
+    cache: LatentCache
+    empty: TextConditioning
+    conditions: Conditions = TEXT_ALONE
+
+    @property
+    def frames(self) -> int:
+        """Latent frames that are trained on of a clip."""
+        return self.conditions.frames(self.cache.latents.shape[2])
+
+
 class ToySamples:
     """Cached latents with one of their captions each, or the empty one (text drop-out).
 
     Args:
-        clips: samples 0 to N - 1.
-        pictures: the samples after them, in batches of their own; None where there are none.
-        empty: the empty caption, for clips and for pictures.
+        parts: the samples of one stand behind those of the one before; the first costs most.
         longest_text: see `Toybox`.
         text_dropout: share of samples with the empty caption.
         shift: of the noise levels.
     """
 
     def __init__(
-        self,
-        clips: LatentCache,
-        pictures: LatentCache | None,
-        empty: dict[TemplateKind, TextConditioning],
-        longest_text: int,
-        text_dropout: float,
-        shift: float,
+        self, parts: Sequence[ToyPart], longest_text: int, text_dropout: float, shift: float
     ) -> None:
-        self.clips, self.pictures, self.empty = clips, pictures, empty
-        self.longest, self.dropout, self.shift = longest_text, text_dropout, shift
+        self.parts, self.longest, self.dropout, self.shift = parts, longest_text, text_dropout, shift
+        self.starts = [0, *accumulate(len(part.cache) for part in parts)]
 
     def __len__(self) -> int:
-        return len(self.clips) + (len(self.pictures) if self.pictures else 0)
+        return self.starts[-1]
 
     def order(self, seed: int) -> BucketOrder:
-        """Clips and pictures in batches of their own, that cost about the same."""
-        buckets, scales = [tuple(range(len(self.clips)))], [1.0]
-        if self.pictures is not None:
-            buckets.append(tuple(range(len(self.clips), len(self))))
-            scales.append(self.clips.latents.shape[2] / self.pictures.latents.shape[2])
-        return BucketOrder(tuple(buckets), tuple(scales), seed)
+        """Batches of one part each, that cost about the same."""
+        buckets = tuple(tuple(range(first, end)) for first, end in pairwise(self.starts))
+        scales = tuple(self.parts[0].frames / part.frames for part in self.parts)
+        return BucketOrder(buckets, scales, seed)
 
     def batch(self, ids: Sequence[int], generators: Sequence[np.random.Generator]) -> Batch:
-        """Latents, noise, sigma and padded text of clips, or of pictures (see `flow_batch`)."""
-        if self.pictures is not None and ids[0] >= len(self.clips):
-            return self._batch(self.pictures, "image", [i - len(self.clips) for i in ids], generators)
-        return self._batch(self.clips, "video", list(ids), generators)
+        """Latents, noise, sigma, padded text and conditions of clips of one part (see `flow_batch`)."""
+        number = bisect_right(self.starts, ids[0]) - 1
+        part, rows = self.parts[number], [i - self.starts[number] for i in ids]
+        texts = [self._text(part, row, g) for row, g in zip(rows, generators, strict=True)]
+        clips = [part.cache.clip(row) for row in rows]
+        return flow_batch(clips, texts, generators, self.shift, part.conditions)
 
-    def _batch(
-        self,
-        cache: LatentCache,
-        kind: TemplateKind,
-        rows: list[int],
-        generators: Sequence[np.random.Generator],
-    ) -> Batch:
-        texts = [self._text(cache, kind, row, g) for row, g in zip(rows, generators, strict=True)]
-        return flow_batch(cache.latents[rows], texts, generators, self.shift)
-
-    def _text(
-        self, cache: LatentCache, kind: TemplateKind, row: int, generator: np.random.Generator
-    ) -> TextConditioning:
+    def _text(self, part: ToyPart, row: int, generator: np.random.Generator) -> TextConditioning:
         if generator.random() < self.dropout:
-            return self.empty[kind]
-        variant = int(generator.integers(cache.lengths.shape[1]))
-        too_long = int(cache.lengths[row, variant]) > self.longest
-        return cache.text(row, 0 if too_long else variant)
+            return part.empty
+        variant = int(generator.integers(part.cache.lengths.shape[1]))
+        too_long = int(part.cache.lengths[row, variant]) > self.longest
+        return part.cache.text(row, 0 if too_long else variant)
