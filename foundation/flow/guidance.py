@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
+from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor
 
 from foundation.flow.sampler import Step, Velocity
-from foundation.transformer.conditioning import Conditioning
-from foundation.transformer.model import VideoTransformer
 from shared.errors import InputError
 
+Conditions = TypeVar("Conditions")
+"""What a model is told: `Conditioning` for the video transformer, an app's own record for an app's own model."""
 
-def conditional(transformer: VideoTransformer, conditioning: Conditioning) -> Velocity:
+
+def conditional(transformer: ModelMixin, conditioning: object) -> Velocity:
     """One pass per step; embedded guidance, where the model has it, stands in the conditioning.
 
     Args:
-        transformer: the model.
+        transformer: the model, called with latents, sigma and its conditions.
         conditioning: its conditions; put them on the latents' device beforehand, else every step moves them.
     """
 
@@ -25,7 +29,7 @@ def conditional(transformer: VideoTransformer, conditioning: Conditioning) -> Ve
 
 
 def classifier_free(
-    transformer: VideoTransformer, conditioning: Conditioning, negative: Conditioning, scale: float
+    transformer: ModelMixin, conditioning: Conditions, negative: Conditions, scale: float
 ) -> Velocity:
     """Two passes per step: negative + scale * (positive - negative) (spec section 4, "true CFG").
 
@@ -53,9 +57,7 @@ def classifier_free(
     return velocity
 
 
-def _passed(
-    transformer: VideoTransformer, latents: Tensor, step: Step, conditioning: Conditioning, name: str
-) -> Tensor:
+def _passed(transformer: ModelMixin, latents: Tensor, step: Step, conditioning: object, name: str) -> Tensor:
     """One pass under its cache context, which stateful cache hooks require of the single pass as well."""
     sigma = latents.new_full((len(latents),), step.sigma)
     with transformer.cache_context(
