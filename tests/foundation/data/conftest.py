@@ -1,10 +1,7 @@
 """Folders of tiny clips and pictures."""
 
-import multiprocessing
-
 import numpy as np
 import pytest
-import torch
 
 from foundation.data.survey import MediaRecord
 from shared.media.picture import write_png
@@ -51,22 +48,3 @@ def media(tmp_path):
 @pytest.fixture
 def record(tmp_path):
     return MediaRecord(tmp_path / "media.jsonl")
-
-
-@pytest.fixture
-def forked():
-    """Runs a function in a copy of this process and gives its exit status; a copy that hangs is ended."""
-
-    def run(function):
-        process = multiprocessing.get_context("fork").Process(target=alone, args=(function,))
-        process.start()
-        process.join(60)
-        process.kill()
-        process.join()
-        return process.exitcode
-
-    def alone(function):
-        torch.set_num_threads(1)  # the other threads were not copied, and torch would wait for them
-        function()
-
-    return run

@@ -2,8 +2,12 @@
 
 import csv
 import json
+import random
+import signal
 import subprocess
 import sys
+import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -16,6 +20,7 @@ from tiny_runs import Draws, Regression, config, final_weights
 from torch import nn
 
 from foundation.training.checkpoint import checkpoints, prune, read_checkpoint, write_checkpoint
+from foundation.training.metrics import MetricsLog
 from foundation.training.optimizers import orthogonalise, trapezoid
 from foundation.training.order import SampleOrder
 from foundation.training.trainer import Trainer
@@ -34,12 +39,58 @@ def test_a_run_that_was_killed_reaches_the_same_weights(tmp_path):
         assert all(torch.equal(whole[kind][key], cut[kind][key]) for key in whole[kind])
 
 
+@pytest.mark.slow
+def test_twenty_kills_at_any_moment_change_neither_losses_nor_weights(forked, tmp_path):
+    def run(name):
+        # A checkpoint every few steps, so that kills meet steps, checkpoints, logs and starts alike.
+        Trainer(
+            Regression(), Draws(), config(tmp_path / name, steps=1500, checkpoint_minutes=0.05 / 60)
+        ).run()
+
+    begin = time.monotonic()
+    assert forked(partial(run, "whole"), 200) == 0
+    longest = (time.monotonic() - begin) / 16  # all in all 20 starts live about 0.6 times as long as the run
+    chance = random.Random(0)
+    reached = set()
+    for _ in range(20):
+        assert forked(partial(run, "cut"), chance.uniform(0, longest)) == -signal.SIGKILL
+        reached.update(checkpoints(tmp_path / "cut" / "checkpoints"))
+    assert len(reached) > 5
+    assert forked(partial(run, "cut"), 200) == 0
+    whole, cut = final_weights(tmp_path / "whole"), final_weights(tmp_path / "cut")
+    for kind in ("model", "ema"):
+        assert all(torch.equal(whole[kind][key], cut[kind][key]) for key in whole[kind])
+    logs = [(tmp_path / name / "metrics.csv").read_text() for name in ("whole", "cut")]
+    assert logs[0] == logs[1]
+
+
 def test_the_log_of_a_resumed_run_has_every_step_once(tmp_path):
     with pytest.raises(RuntimeError):
         Trainer(Regression(), Draws(fail_at=5), config(tmp_path)).run()
     Trainer(Regression(), Draws(), config(tmp_path)).run()
     rows = list(csv.DictReader((tmp_path / "metrics.csv").open()))
     assert [int(row["step"]) for row in rows] == list(range(1, 13))
+
+
+def test_a_log_whose_end_cannot_be_dropped_stays_as_it_is(tmp_path, monkeypatch):
+    path = tmp_path / "metrics.csv"
+    with MetricsLog(path, 0) as log:
+        for step in range(1, 4):
+            log.write({"step": step, "loss": 0.5})
+    before = path.read_text()
+
+    def fail(writer, rows):
+        writer.writerow(rows[0])
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(csv.DictWriter, "writerows", fail)
+        with pytest.raises(KeyboardInterrupt):
+            MetricsLog(path, 2)
+    assert path.read_text() == before
+    with MetricsLog(path, 2) as log:
+        log.write({"step": 3, "loss": 0.5})
+    assert path.read_text() == before
 
 
 def test_training_lowers_the_loss(tmp_path):
