@@ -20,8 +20,8 @@ from shared.console import note
 class Stage:
     """Clips of one length and area for some steps; 0 steps leave the stage out.
 
-    `batch_size` is of the largest clips: batches of shorter or smaller ones have more. `pictures` are mixed in, that
-    many for a clip, so that what the stage of pictures taught is not forgotten.
+    `batch_size` is of the largest clips: batches of shorter or smaller ones have more. `pictures` are mixed in, and
+    `earlier` clips in the shape of the stage before, that many for a clip, so that nothing is forgotten.
     """
 
     steps: int = 1000
@@ -30,6 +30,7 @@ class Stage:
     width: int = 64
     height: int = 64
     pictures: float = 0.25
+    earlier: float = 0.0
 
 
 class OrderedSamples(Samples, Protocol):

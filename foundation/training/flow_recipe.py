@@ -81,6 +81,20 @@ class FlowRecipe:
             raise ConfigError("no stage has any steps: stages.NAME.steps must be 1 or more in one of them")
         return stages[-1]
 
+    def stage_before(self, stage: Stage) -> Stage:
+        """The stage that is listed before another, whether it has steps or not.
+
+        Raises:
+            ConfigError: there is none.
+        """
+        stages = list(self.stages.items())
+        place = next(place for place, (_, one) in enumerate(stages) if one is stage)
+        if not place:
+            raise ConfigError(
+                f"stages.{stages[0][0]}.earlier is {stage.earlier:g}, but no stage comes before: it must be 0"
+            )
+        return stages[place - 1][1]
+
     def defaults(self, stage: Stage) -> ModelDefaults:
         """What the user gets who asks for nothing: clips as in a stage."""
         sampling = self.sampling
@@ -152,6 +166,8 @@ def stage_samples(recipe: FlowRecipe, stage: Stage, encoders: Encoders) -> Order
         parts = [toy_part(recipe, encoders, stage)]
         if stage.pictures and stage.frames > 1:
             parts.append(toy_part(recipe, encoders, replace(stage, frames=1), stage.pictures))
+        if stage.earlier:
+            parts.append(toy_part(recipe, encoders, recipe.stage_before(stage), stage.earlier))
         return toy_samples(recipe, parts)
 
 

@@ -44,9 +44,10 @@ class ToyPart:
     conditions: Conditions = TEXT_ALONE
 
     @property
-    def frames(self) -> int:
-        """Latent frames that are trained on of a clip."""
-        return self.conditions.frames(self.cache.latents.shape[2])
+    def cost(self) -> int:
+        """Latent positions that are trained on of a clip."""
+        frames, height, width = self.cache.latents.shape[2:]
+        return self.conditions.frames(frames) * height * width
 
 
 class ToySamples:
@@ -71,7 +72,7 @@ class ToySamples:
     def order(self, seed: int) -> BucketOrder:
         """Batches of one part each, that cost about the same."""
         buckets = tuple(tuple(range(first, end)) for first, end in pairwise(self.starts))
-        scales = tuple(self.parts[0].frames / part.frames for part in self.parts)
+        scales = tuple(self.parts[0].cost / part.cost for part in self.parts)
         return BucketOrder(buckets, scales, seed)
 
     def batch(self, ids: Sequence[int], generators: Sequence[np.random.Generator]) -> Batch:

@@ -5,6 +5,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from foundation.training import flow_recipe
@@ -15,6 +16,7 @@ from foundation.training.recipes import t2v, t2v_sft
 from foundation.training.toy_clips import Worlds
 from foundation.training.toy_samples import Toybox
 from foundation.weights.folder import TRAINING_FILE
+from shared.errors import ConfigError
 from shared.media.picture import write_png
 from shared.toybox.mix import toy_clip
 
@@ -73,3 +75,24 @@ def test_of_several_processes_one_says_what_the_folder_holds(recipe, pictures, m
     capsys.readouterr()
     assert len(stage_samples(settings, PICTURES, encoders)) == 2
     assert ("pictures, 32x32" in capsys.readouterr().err) == main
+
+
+def test_clips_in_the_shape_of_the_stage_before_are_mixed_in_at_equal_cost(recipe):
+    short = Stage(steps=0, frames=5, width=32, height=32)
+    large = Stage(frames=9, width=64, height=64, pictures=0.0, earlier=2.0)
+    settings = recipe({"short": short, "large": large})
+    samples = stage_samples(settings, large, Encoders.load(Path(settings.base)))
+    assert len(samples) == 2 + 2 * 2
+    order = samples.order(seed=0)
+    batches = sorted(([sample for _, sample in order.batch(step, 1)] for step in range(3)), key=len)
+    assert [len(ids) for ids in batches] == [1, 1, 4]
+    for ids, shape in ((batches[0], (3, 8, 8)), (batches[2], (2, 4, 4))):
+        generators = [np.random.default_rng(number) for number in ids]
+        assert samples.batch(ids, generators)["latents"].shape[2:] == shape
+
+
+def test_the_first_stage_has_none_before_it(recipe):
+    first = Stage(frames=5, width=32, height=32, pictures=0.0, earlier=1.0)
+    settings = recipe({"first": first})
+    with pytest.raises(ConfigError, match=r"stages\.first\.earlier is 1, but no stage comes before"):
+        stage_samples(settings, first, Encoders.load(Path(settings.base)))
