@@ -9,7 +9,7 @@ UV := $(shell uv --version >/dev/null 2>&1 && echo uv || echo .uv/bin/uv)
 RUN := $(UV) run --frozen --no-sync
 DEMO_PROMPT := a red circle moves right on a gray background
 DEMO_OUT := outputs/demo.mp4
-BENCHMARKS := load_memory text_to_video transformer_vs_diffusers vae_vs_diffusers
+BENCHMARKS := load_memory text_to_video trainer_overhead transformer_vs_diffusers vae_vs_diffusers
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-slow lint format bench
@@ -40,7 +40,7 @@ format: setup ## bring the code into the house's style
 	$(RUN) ruff check --fix .
 	$(RUN) ruff format .
 
-bench: setup ## measure against diffusers: time, memory, FLOPs
+bench: setup ## measure time and memory, alone and against diffusers
 	for name in $(BENCHMARKS); do $(RUN) python "benchmarks/$$name.py" || exit; done
 
 uv: ;
