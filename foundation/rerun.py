@@ -114,7 +114,7 @@ def _chosen(receipt: Mapping[str, Any], asked: Namespace) -> dict[str, Any]:
     import torch
 
     runtime = receipt.get("runtime", {})
-    model = find_model(receipt["weights_sha256"], asked.model, asked.base)
+    model = find_model(receipt["weights_sha256"], asked.model, asked.base, receipt["command"])
     place = _place(runtime, asked.device)
     if 0 < runtime.get("threads", 0) <= MOST_THREADS:
         torch.set_num_threads(runtime["threads"])
@@ -158,13 +158,16 @@ def _place(runtime: Mapping[str, Any], asked: str | None) -> dict[str, str]:
     return {"device": device.type, "dtype": recorded.dtype}
 
 
-def find_model(weights: Mapping[str, str], given: str | None = None, base: str | None = None) -> str:
+def find_model(
+    weights: Mapping[str, str], given: str | None = None, base: str | None = None, app: str | None = None
+) -> str:
     """The model whose files have these hashes.
 
     Args:
         weights: name -> sha256, as a receipt has them.
         given: the only model to look at; None: all that have a name on this machine.
         base: gives the rest where `given` is a transformer alone.
+        app: the command that made the clip, which may have weights of its own in a model folder.
 
     Raises:
         WeightsError: There is none; the line names a file that is missing.
@@ -175,7 +178,7 @@ def find_model(weights: Mapping[str, str], given: str | None = None, base: str |
     missing = dict(weights)
     for name in [given] if given is not None else here():
         try:
-            digests = set(files_sha256(find_parts(name, base).weights()).values())
+            digests = set(files_sha256(find_parts(name, base, app).weights()).values())
         except WeightsError:
             if given is not None:
                 raise

@@ -26,6 +26,7 @@ from foundation.text.templates import TemplateKind
 from foundation.transformer.conditioning import Conditioning
 from foundation.transformer.model import VideoTransformer
 from foundation.vae.model import CausalVideoVAE
+from foundation.weights.app_folder import load_transformer
 from foundation.weights.fingerprint import files_sha256
 from foundation.weights.folder import DEFAULTS_FILE, PIPELINE, write_defaults, write_index
 from foundation.weights.loading import load_model
@@ -45,6 +46,8 @@ class VideoPipeline(DiffusionPipeline):
     """Text encoders, transformer, VAE and the schedule's settings, in diffusers' folder layout."""
 
     diffusers_class = PIPELINE
+    app: str | None = None
+    """Whose weights a model folder may hold beside its own."""
     model_cpu_offload_seq = "text_encoder->text_encoder_2->transformer->vae"
 
     def __init__(
@@ -98,14 +101,12 @@ class VideoPipeline(DiffusionPipeline):
         """
         settings = RuntimeSettings(**runtime)
         check_loras(lora)
-        parts = find_parts(model, base)
+        parts = find_parts(model, base, cls.app)
         device = choose_device(settings.device)
         check_offload(settings.offload, device.type)
         dtype = choose_dtype(settings.dtype, device)
         pipe = cls(
-            transformer=load_model(
-                VideoTransformer, parts.transformer, dtype, quanto_config(settings.quantise), note
-            ),
+            transformer=load_transformer(parts, dtype, quanto_config(settings.quantise), note),
             vae=load_model(
                 CausalVideoVAE, parts.vae, dtype if device.type == "cuda" else torch.float32, note=note
             ),

@@ -41,6 +41,7 @@ class ImageToVideoPipeline(VideoPipeline):
     """Pictures at given frames, and a prompt, become a clip."""
 
     diffusers_class = "HunyuanVideoImageToVideoPipeline"
+    app = "i2v"
     _optional_components = ["image_processor"]  # noqa: RUF012
 
     def __init__(

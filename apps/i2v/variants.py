@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-ConditionType = Literal["latent_concat", "token_replace"]
+from foundation.weights.registry import APP_FILE
 
-APP_FILE = "app.json"
-"""Beside weights that a recipe of this app trained; released weights have none."""
+ConditionType = Literal["latent_concat", "token_replace"]
 
 
 @dataclass(frozen=True)
@@ -38,5 +37,5 @@ RELEASED: dict[ConditionType, Variant] = {
 
 
 def variant_of(condition: ConditionType, folder: Path) -> Variant:
-    """The variant of weights of a condition type whose model lies in a folder."""
+    """The variant of weights of a condition type whose model lies in a folder; ours say what made them."""
     return OWN if (folder / APP_FILE).is_file() else RELEASED[condition]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from foundation.weights.record import cache_folder
 from shared.config import near_miss, shorten
@@ -21,6 +23,9 @@ BASE = "hunyuanvideo"
 PARTS = ("transformer", "vae", "text_encoder", "tokenizer", "text_encoder_2", "tokenizer_2")
 WEIGHTED = ("transformer", "vae", "text_encoder", "text_encoder_2")
 INDEX_FILE = "model_index.json"
+APP_FILE = "app.json"
+"""What an app's recipe made of a model; see `foundation.weights.app_folder`."""
+
 GGUF = ".gguf"
 WEIGHT_SUFFIXES = (".safetensors", ".pt", ".pth", ".bin", ".ckpt", GGUF)
 
@@ -46,7 +51,8 @@ KNOWN = {
 class ModelParts:
     """Where each part of a model lies: a folder in the layout of diffusers or transformers, or one file.
 
-    `folder` holds what stands beside the parts: the scheduler's settings and the model's defaults.
+    `folder` holds what stands beside the parts: the scheduler's settings and the model's defaults. `overlay` is the
+    folder of an app's adapter, which belongs to the transformer.
     """
 
     folder: Path
@@ -56,13 +62,17 @@ class ModelParts:
     tokenizer: Path
     text_encoder_2: Path
     tokenizer_2: Path
+    overlay: Path | None = None
 
     def weights(self) -> dict[str, Path]:
         """Every weights file that is loaded, by part and path within it."""
+        places = {part: getattr(self, part) for part in WEIGHTED}
+        if self.overlay is not None:
+            places["adapter"] = self.overlay
         return {
             f"{part}/{name}": file
-            for part in WEIGHTED
-            for name, file in _weights_in(getattr(self, part)).items()
+            for part, place in places.items()
+            for name, file in _weights_in(place).items()
         }
 
 
@@ -95,19 +105,68 @@ def resolve(name: str) -> Path:
     return folder
 
 
-def find_parts(name: str, base: str | None = None) -> ModelParts:
+def find_parts(name: str, base: str | None = None, app: str | None = None) -> ModelParts:
     """The parts of a model.
 
     Args:
         name: as for `resolve`; or a folder in the official layout; or a transformer alone, as one file or as
-            a folder with its `config.json`.
-        base: the model that gives the rest of a transformer alone; None: `hunyuanvideo`.
+            a folder with its `config.json`; or what an app's recipe wrote.
+        base: the model that gives the rest of a transformer alone (None: `hunyuanvideo`), or of an app's folder
+            (None: the one that it names).
+        app: who asks; a model folder may hold a folder of that name, with the app's own weights.
 
     Raises:
         WeightsError: a model or a part is not on this machine.
         InputError: a base for a model that is whole.
     """
     place = _place(name)
+    if _is_app(place):
+        return _app_parts(place, base)
+    parts = _whole_parts(name, place, base)
+    if app is not None and parts.folder == place and _is_app(place / app):
+        return _with_app(parts, parts.folder / app)
+    return parts
+
+
+def read_app(folder: Path) -> dict[str, Any]:
+    """What `app.json` of an app's folder says.
+
+    Raises:
+        WeightsError: it is damaged.
+    """
+    try:
+        about = json.loads((folder / APP_FILE).read_text(encoding="utf-8"))
+        if isinstance(about["base"], str):
+            return about
+        raise TypeError("base is no text")
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise WeightsError(f"{folder / APP_FILE} is damaged ({error!r}): it must name a base") from error
+
+
+def _is_app(place: Path) -> bool:
+    """Stands on another model; a whole model may say who made it, too."""
+    return (place / APP_FILE).is_file() and not (place / INDEX_FILE).is_file()
+
+
+def _app_parts(folder: Path, base: str | None) -> ModelParts:
+    name = base or read_app(folder)["base"]
+    try:
+        place = _place(name)
+        if _is_app(place):
+            raise WeightsError(f"{name} stands on another model itself")
+        return _with_app(_whole_parts(name, place, None), folder)
+    except WeightsError as error:
+        raise WeightsError(f"{folder} stands on a model that --base may name: {error}") from error
+
+
+def _with_app(parts: ModelParts, folder: Path) -> ModelParts:
+    own = folder / "transformer"
+    if own.is_dir():
+        return dataclasses.replace(parts, folder=folder, transformer=own)
+    return dataclasses.replace(parts, folder=folder, overlay=folder)
+
+
+def _whole_parts(name: str, place: Path, base: str | None) -> ModelParts:
     if place.is_file() or (place / "config.json").is_file():
         return dataclasses.replace(_find_rest(name, base or BASE), transformer=place)
     if base is not None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from diffusers.models.modeling_utils import ModelMixin
 from peft import LoraConfig
 from peft.tuners.lora import LoraLayer
@@ -143,6 +144,22 @@ def load_loras(model: ModelMixin, loras: Sequence[Lora], note: Note | None = Non
     if scales:
         model.set_adapters(list(scales), list(scales.values()))
         model.requires_grad_(False)
+
+
+@torch.no_grad()
+def merge_lora(model: ModelMixin, lora: Lora) -> None:
+    """Add a LoRA to a model's own weights, all of it, so that it costs nothing afterwards.
+
+    Raises:
+        WeightsError: the file is missing, damaged, or has a key that the model has no layer for.
+    """
+    found = match(model, read_lora(lora.path))
+    if found.unmatched:
+        raise WeightsError(f"{lora.path} is a LoRA of another model: {found}")
+    for name, pair in found.pairs.items():
+        weight = model.get_submodule(name).weight
+        update = pair.up.flatten(1).float() @ pair.down.flatten(1).float()
+        weight.copy_(weight.float() + lora.scale * pair.scale * update.view_as(weight).to(weight.device))
 
 
 def match(model: nn.Module, file: LoraFile) -> Match:
