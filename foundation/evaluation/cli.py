@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from foundation.evaluation.report import Scores
     from foundation.evaluation.t2v import Prompt
+    from foundation.video_pipeline import VideoPipeline
 
 USAGE = "kinora evaluate NAME [flags]"
 
@@ -151,11 +152,27 @@ def _text(request: TextRequest) -> Scores:
 def _t2v(request: TextToVideoEvaluation) -> Scores:
     check_loras(request.lora)
 
-    from foundation.evaluation.sheet import Sheet
-    from foundation.evaluation.t2v import Sampling, evaluate_t2v, prompt_counts
+    from foundation.evaluation.t2v import evaluate_t2v, prompt_counts
     from foundation.pipeline import TextToVideoPipeline
 
     pipe = TextToVideoPipeline.from_pretrained(request.model, lora=request.lora, note=note)
+    return judge_clips(request, pipe, evaluate_t2v, sum(prompt_counts(request.count).values()))
+
+
+def judge_clips(
+    request: TextToVideoEvaluation, pipe: VideoPipeline, evaluate: Callable[..., Scores], clips: int
+) -> Scores:
+    """Let the judges see a model's clips, with a progress bar and, where it was asked for, a sheet.
+
+    Args:
+        request: how many clips, and how they are made.
+        pipe: the model.
+        evaluate: called with the model, the count, the sampling, and what is shown every clip.
+        clips: how many it makes.
+    """
+    from foundation.evaluation.sheet import Sheet
+    from foundation.evaluation.t2v import Sampling
+
     own = pipe.defaults
     sampling = Sampling(
         request.steps or own.steps,
@@ -165,13 +182,13 @@ def _t2v(request: TextToVideoEvaluation) -> Scores:
         request.frames,
     )
     sheet = Sheet()
-    with progress(sum(prompt_counts(request.count).values()), "judging") as bar:
+    with progress(clips, "judging") as bar:
 
         def seen(prompt: Prompt, frames: NDArray[np.uint8], answers: dict[str, bool]) -> None:
             sheet.add(prompt, frames, answers)
             bar.advance()
 
-        scores = evaluate_t2v(pipe, request.count, sampling, seen)
+        scores = evaluate(pipe, request.count, sampling, seen)
     if request.sheet is not None:
         sheet.write(request.sheet)
         note(f"written: {request.sheet}")

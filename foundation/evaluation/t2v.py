@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from foundation.evaluation.report import Scores, Tally
 from foundation.flow.guidance import classifier_free
@@ -13,6 +14,7 @@ from foundation.flow.sampler import sample
 from foundation.flow.schedule import flow_sigmas
 from foundation.pipeline import TextToVideoPipeline
 from foundation.transformer.conditioning import Conditioning, TextConditioning
+from foundation.video_pipeline import VideoPipeline
 from shared.config import Size
 from shared.toybox.captions import SceneFacts
 from shared.toybox.judges.puppets import judge_puppet, score_puppet
@@ -67,9 +69,21 @@ def held_out_prompts(world: str, count: int) -> list[Prompt]:
 
 @torch.no_grad()
 def generate(
-    pipe: TextToVideoPipeline, prompts: list[str], sampling: Sampling, seed: int = 0
+    pipe: VideoPipeline,
+    prompts: list[str],
+    sampling: Sampling,
+    seed: int = 0,
+    channels: Tensor | None = None,
 ) -> Iterator[Frames]:
-    """Clips of one size, `BATCH` at a time; prompt i gets the noise of seed + i."""
+    """Clips of one size, `BATCH` at a time; prompt i gets the noise of seed + i.
+
+    Args:
+        pipe: the model.
+        prompts: what is asked for.
+        sampling: how the clips are made.
+        seed: of the first clip.
+        channels: (N, C', T, h, w), what else the transformer is told of each clip.
+    """
     width, height = sampling.size or pipe.defaults.size
     frames = sampling.frames or pipe.defaults.frames
     negative = pipe.encode_text("").text
@@ -79,7 +93,9 @@ def generate(
         text = TextConditioning.batch([pipe.encode_text(prompt).text for prompt in part])
         empty = TextConditioning.batch([negative] * len(part))
         noise = torch.cat([pipe.noise(seed + start + i, frames, width, height) for i in range(len(part))])
-        velocity = classifier_free(pipe.transformer, Conditioning(text), Conditioning(empty), sampling.cfg)
+        told = None if channels is None else channels[start : start + BATCH]
+        wanted, unwanted = (Conditioning(words, channels=told) for words in (text, empty))
+        velocity = classifier_free(pipe.transformer, wanted, unwanted, sampling.cfg)
         for latents in sample(velocity, noise, sigmas).split(1):
             yield pipe.to_media(latents)
 
@@ -92,11 +108,12 @@ def judge(frames: Frames, facts: SceneFacts | PuppetFacts) -> dict[str, bool]:
     return scores | {"all": all(scores.values())}
 
 
+OnClip = Callable[[Prompt, Frames, dict[str, bool]], None]
+"""Is shown every prompt with its clip and scores."""
+
+
 def evaluate_t2v(
-    pipe: TextToVideoPipeline,
-    count: int,
-    sampling: Sampling,
-    on_clip: Callable[[Prompt, Frames, dict[str, bool]], None] = lambda *_: None,
+    pipe: TextToVideoPipeline, count: int, sampling: Sampling, on_clip: OnClip = lambda *_: None
 ) -> Scores:
     """Judge `count` clips of single objects, and half as many of two objects, of camera moves and of puppets.
 
@@ -104,7 +121,7 @@ def evaluate_t2v(
         pipe: the model.
         count: clips of the world `scenes`.
         sampling: how the clips are made.
-        on_clip: is shown every prompt with its clip and scores.
+        on_clip: sees them.
     """
     tally = Tally()
     counts = prompt_counts(count)

@@ -193,7 +193,7 @@ def toy_part(
         conditions: what is trained on of each.
     """
     shape = ClipShape(stage.frames, stage.width, stage.height)
-    counts = {world: int(share * count) for world, count in recipe.toybox.worlds.counts().items()}
+    counts = {world: max(1, int(share * count)) for world, count in recipe.toybox.worlds.counts().items()}
     root, variants = Path(recipe.cache) / "encoded", recipe.toybox.variants
     cache = prepare_toybox(root, counts, variants, encoders.vae, encoders.text, shape, conditions.stills)
     return ToyPart(cache, encoders.text([""], shape.kind).to(dtype=torch.bfloat16), conditions)
@@ -235,7 +235,7 @@ def _watch(
     # Imported here: clips and contact sheets need more than training does.
     from diffusers import FlowMatchEulerDiscreteScheduler
 
-    from foundation.evaluation.t2v import Sampling
+    from foundation.evaluation.t2v import Sampling, evaluate_t2v
     from foundation.evaluation.watch import JudgedSamples
     from foundation.pipeline import TextToVideoPipeline
 
@@ -246,4 +246,4 @@ def _watch(
     )
     pipe.defaults = recipe.defaults(stage)
     settings = Sampling(sampling.steps, sampling.cfg, sampling.shift)
-    return JudgedSamples(pipe, recipe.watched, settings, folder)
+    return JudgedSamples(partial(evaluate_t2v, pipe, recipe.watched, settings), folder)
