@@ -52,6 +52,10 @@ class Sampling:
     size: Size | None = None
     frames: int | None = None
 
+    def sigmas(self) -> Tensor:
+        """Noise levels (steps + 1,), from 1 to 0."""
+        return flow_sigmas(self.steps, self.shift)
+
 
 def prompt_counts(count: int) -> dict[str, int]:
     """How many prompts of each world go with `count` of single objects."""
@@ -87,7 +91,6 @@ def generate(
     width, height = sampling.size or pipe.defaults.size
     frames = sampling.frames or pipe.defaults.frames
     negative = pipe.encode_text("").text
-    sigmas = flow_sigmas(sampling.steps, sampling.shift)
     for start in range(0, len(prompts), BATCH):
         part = prompts[start : start + BATCH]
         text = TextConditioning.batch([pipe.encode_text(prompt).text for prompt in part])
@@ -96,7 +99,7 @@ def generate(
         told = None if channels is None else channels[start : start + BATCH]
         wanted, unwanted = (Conditioning(words, channels=told) for words in (text, empty))
         velocity = classifier_free(pipe.transformer, wanted, unwanted, sampling.cfg)
-        for latents in sample(velocity, noise, sigmas).split(1):
+        for latents in sample(velocity, noise, sampling.sigmas()).split(1):
             yield pipe.to_media(latents)
 
 
