@@ -6,7 +6,7 @@ import dataclasses
 import secrets
 import sys
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from foundation.request import TextToVideoRequest, read_prompts, resolve
 from foundation.weights.lora.source import check_loras
@@ -70,7 +70,14 @@ def make(
     return paths
 
 
-def first_seed(request: TextToVideoRequest) -> int:
+class Seeded(Protocol):
+    """A request that may leave its seed open."""
+
+    @property
+    def seed(self) -> int | None: ...
+
+
+def first_seed(request: Seeded) -> int:
     """The seed of the first clip: as asked, or drawn and said aloud."""
     if request.seed is not None:
         return request.seed

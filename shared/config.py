@@ -339,14 +339,31 @@ def parser(cls: type[Schema], prog: str, description: str) -> Parser:
     return made
 
 
-def from_argv(cls: type[Request], argv: Sequence[str], prog: str, description: str) -> Request:
+def from_argv(
+    cls: type[Request], argv: Sequence[str], prog: str, description: str, word: str | None = None
+) -> Request:
     """A request from a command line.
+
+    Args:
+        cls: The request's dataclass.
+        argv: The command line.
+        prog: The command's name, for messages.
+        description: Its line of help.
+        word: A setting whose value may stand without its flag.
 
     Raises:
         InputError: An unknown flag or a refused value.
         SystemExit: After `--help`.
     """
-    values = vars(parser(cls, prog, description).read(argv))
+    reader = parser(cls, prog, description)
+    if word is not None:
+        metavar = settings(cls)[word][1].metavar or word.upper()
+        reader.add_argument("word", nargs="?", metavar=metavar, help=f"the same as --{word} {metavar}")
+    values = vars(reader.read(argv))
+    if word is not None and values["word"] is not None:
+        if values[word] is not None:
+            raise InputError(f"give {word} once, with --{word} or without")
+        values[word] = values["word"]
     return cls(**{name: values[name] for name in settings(cls) if values[name] is not None})
 
 

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING
 
 from apps.prompt_rewrite.request import RewriteRequest, check_text, from_environment
 from foundation.request import prompt_lines
-from shared.config import parser, settings
+from shared.config import from_argv
 from shared.console import note, printable, result, run
-from shared.errors import InputError
 from shared.media.files import check_writable, refusal
 
 if TYPE_CHECKING:
@@ -35,18 +34,8 @@ def read(argv: list[str]) -> RewriteRequest:
     Raises:
         InputError: An unknown flag or a refused value.
     """
-    reader = parser(
-        RewriteRequest, "kinora rewrite", "A prompt becomes one that the video model understands."
-    )
-    reader.add_argument("words", nargs="?", metavar="PROMPT", help="the same as --prompt PROMPT")
-    values = vars(reader.read(argv))
-    words = values.pop("words")
-    if words is not None and values["prompt"] is not None:
-        raise InputError("give the prompt once, with --prompt or without")
-    values["prompt"] = words if values["prompt"] is None else values["prompt"]
-    return RewriteRequest(
-        **{name: values[name] for name in settings(RewriteRequest) if values[name] is not None}
-    )
+    description = "A prompt becomes one that the video model understands."
+    return from_argv(RewriteRequest, argv, "kinora rewrite", description, word="prompt")
 
 
 def make(request: RewriteRequest) -> list[Rewrite]:

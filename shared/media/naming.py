@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +25,7 @@ class Output:
 
     Attributes:
         place: The file or the folder.
-        format: `mp4`, `mkv`, `gif`, `png`, or None for MP4 (PNG for one frame).
+        format: `mp4`, `mkv`, `gif`, `png`, `wav`, or None for MP4 (PNG for one frame).
         explicit: `place` is a file that the user named; it is replaced when it exists, said aloud.
         several: The run makes more than one clip, so an explicit name gets `-1`, `-2`, ...
     """
@@ -35,8 +36,10 @@ class Output:
     several: bool
 
     @classmethod
-    def plan(cls, out: Path | None, format: str | None, several: bool) -> Output:
-        """Check early where the clips will go.
+    def plan(
+        cls, out: Path | None, format: str | None, several: bool, suffixes: Sequence[str] = SUFFIXES
+    ) -> Output:
+        """Check early where the clips will go; an explicit file ends in one of the suffixes.
 
         Raises:
             InputError: An unknown suffix, one that contradicts `format`, or a place that takes no files.
@@ -44,8 +47,8 @@ class Output:
         """
         place = DEFAULT_FOLDER if out is None else out
         explicit = place.suffix != "" and not place.is_dir()
-        if explicit and place.suffix.lower() not in SUFFIXES:
-            raise InputError(f"out: {place} must end in {one_of(SUFFIXES)}, or be a folder")
+        if explicit and place.suffix.lower() not in suffixes:
+            raise InputError(f"out: {place} must end in {one_of(suffixes)}, or be a folder")
         if explicit and format is not None and place.suffix.lower() != f".{format}":
             raise InputError(f"out: {place} is no {format} file: leave format out, or name a folder")
         check_writable(place.parent if explicit else place)
