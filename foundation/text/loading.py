@@ -89,6 +89,23 @@ def load_clip(folder: Path | str, dtype: torch.dtype | None = None) -> "PreTrain
     return _load(CLIPTextModel, _existing(folder, "config.json"), dtype)
 
 
+def load_image_encoder(folder: Path | str, dtype: torch.dtype | None = None) -> "PreTrainedModel":
+    """The vision tower of CLIP, with its projection where the folder has one."""
+    from transformers import AutoConfig, CLIPVisionModel, CLIPVisionModelWithProjection
+
+    folder = _existing(folder, "config.json")
+    named = AutoConfig.from_pretrained(folder, local_files_only=True).architectures or []
+    alone = CLIPVisionModel.__name__ in named
+    return _load(CLIPVisionModel if alone else CLIPVisionModelWithProjection, folder, dtype)
+
+
+def load_t5(folder: Path | str, dtype: torch.dtype | None = None) -> "PreTrainedModel":
+    """The encoder of a T5; a decoder in the same folder is left out."""
+    from transformers import T5EncoderModel
+
+    return _load(T5EncoderModel, _existing(folder, "config.json"), dtype)
+
+
 def _load(architecture: Any, folder: Path, dtype: torch.dtype | None) -> "PreTrainedModel":
     from transformers.utils.logging import disable_progress_bar
 

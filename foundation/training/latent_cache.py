@@ -113,18 +113,25 @@ def prepare_toybox(
     encode = partial(_encode_clips, vae=vae, shape=shape)
     alone = latents.with_name(f"{latents.name}-stills")
     return LatentCache(
-        _cached(latents, jobs, partial(encode, encoder=encode_clips)),
-        _cached(captions, jobs, encode_words),
-        _cached(alone, jobs, partial(encode, encoder=encode_stills)) if stills else (),
+        cached_shards(latents, jobs, partial(encode, encoder=encode_clips)),
+        cached_shards(captions, jobs, encode_words),
+        cached_shards(alone, jobs, partial(encode, encoder=encode_stills)) if stills else (),
     )
 
 
 Shard = dict[str, Tensor]
 
 
-def _cached(
+def cached_shards(
     folder: Path, jobs: list[tuple[str, range]], encode: Callable[[str, range], Shard]
 ) -> list[Shard]:
+    """What `encode` makes of each job, computed once and then read from a shard of the job's own.
+
+    Args:
+        folder: of the shards.
+        jobs: world and seeds.
+        encode: makes the tensors of a job.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     shards = []
     for world, seeds in tqdm(jobs, desc=f"encoding {folder.name}", unit="shard", disable=None):

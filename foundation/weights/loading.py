@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
+from diffusers.models.modeling_utils import ModelMixin
 from safetensors import SafetensorError
 
 from foundation.weights.configuration import CONFIG_FILE, read_config
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from foundation.vae.model import CausalVideoVAE
 
 Model = TypeVar("Model", "VideoTransformer", "CausalVideoVAE")
+Folder = TypeVar("Folder", bound=ModelMixin)
 
 
 def load_model(
@@ -54,7 +56,7 @@ def load_model(
     if quantisation is None:
         model = architecture.from_single_file(file or source, dtype=dtype, note=note)
     else:
-        model = _load_quantised(architecture, source, dtype, quantisation)
+        model = load_folder(architecture, source, dtype, quantisation)
     return model.requires_grad_(False)
 
 
@@ -78,8 +80,24 @@ def _check_folder(architecture: type[Model], folder: Path) -> None:
         raise WeightsError(f"{folder} holds a {name}; a {WORDS[architecture.kind.architecture]} is needed")
 
 
-def _load_quantised(architecture: type[Model], folder: Path, dtype: torch.dtype, quantisation: Any) -> Model:
-    """Through diffusers, which quantises layer by layer."""
+def load_folder(
+    architecture: type[Folder], folder: Path, dtype: torch.dtype, quantisation: Any = None
+) -> Folder:
+    """A frozen model of any diffusers class, in evaluation mode, from a folder of its own.
+
+    Args:
+        architecture: the class.
+        folder: with `config.json` and safetensors files.
+        dtype: of its parameters.
+        quantisation: a configuration of diffusers' that stores its linear layers in fewer bits, or None.
+
+    Raises:
+        WeightsError: if files are missing or damaged, or keys or shapes do not fit the architecture.
+    """
+    if not (folder / CONFIG_FILE).is_file():
+        raise WeightsError(
+            f"{folder / CONFIG_FILE} is missing: a model folder in diffusers' layout is needed"
+        )
     try:
         model, info = architecture.from_pretrained(
             folder,
@@ -98,4 +116,4 @@ def _load_quantised(architecture: type[Model], folder: Path, dtype: torch.dtype,
         raise WeightsError(
             f"{folder} does not fit {architecture.__name__}: {len(wrong)} keys, such as {wrong[0]}"
         )
-    return model.eval()
+    return model.eval().requires_grad_(False)
