@@ -12,12 +12,16 @@ from pathlib import Path
 from typing import Any
 
 RECIPES = {
+    "i2v": ("apps.i2v.recipes.i2v", "image-to-video, from text-to-video weights"),
+    "i2v_portrait": ("apps.i2v.recipes.i2v_portrait", "image-to-video, fine-tuned on clips of people"),
+    "i2v_lora": ("apps.i2v.recipes.i2v_lora", "image-to-video as an adapter"),
     "rewrite": ("apps.prompt_rewrite.recipes.rewrite", "the starter's prompt rewriter, from nothing"),
     "rewrite_lora": ("apps.prompt_rewrite.recipes.rewrite_lora", "an adapter for a chat model, on pairs"),
 }
 """Name -> module with `Config` and `run`, and its line of help; `conf/recipe/NAME.yaml` is in the app's folder."""
 
 EVALUATIONS = {
+    "i2v": ("apps.i2v.evaluation", "clips of pictures that training never saw, and clips that go on"),
     "rewrite": ("apps.prompt_rewrite.evaluation", "what rewrites keep of held-out prompts"),
 }
 """Name -> module with `Evaluation` (the settings) and `evaluate`, and its line of help."""

@@ -1,0 +1,1 @@
+"""Recipes that train image-to-video."""

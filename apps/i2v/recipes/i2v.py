@@ -1,0 +1,59 @@
+"""Image-to-video from text-to-video weights, all of them (paper, "Image-to-video pre-training" and portraits)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from apps.i2v.recipes.pictures import (
+    APP,
+    PictureRecipe,
+    started,
+    train_pictures,
+    write_about,
+    write_model_defaults,
+)
+from foundation.training.flow_recipe import Encoders
+from foundation.training.trainer import processes
+from foundation.training.unfreezing import ProgressiveUnfreezing, outermost_first
+from foundation.transformer.model import VideoTransformer
+from foundation.weights.app_folder import AppRecord, name_of_base, write_record
+
+
+@dataclass
+class Config(PictureRecipe):
+    """Everything that `kinora train i2v` can set, beside what `PictureRecipe` says.
+
+    With `unfreeze_every` above 0, the outermost blocks train from the start, and every so many steps the next pair
+    inwards joins them; what is no block always trains.
+    """
+
+    export: str = "runs/i2v/export"
+    unfreeze_every: int = 0
+
+
+def run(config: Config, recipe: str = "i2v") -> Path:
+    """Prepare, train, and write a folder that `kinora i2v --model` takes; returns it."""
+    config.check()
+    torch.manual_seed(config.training.seed)
+    encoders = Encoders.load(Path(config.base))
+    model, parts, _ = started(config)
+    unfreezing = None
+    if config.unfreeze_every:
+        unfreezing = ProgressiveUnfreezing(outermost_first(blocks_of(model)), config.unfreeze_every)
+    train_pictures(config, model, encoders, unfreezing)
+    folder = Path(config.export)
+    if processes().is_main_process:
+        model.to(torch.bfloat16).save_pretrained(folder / "transformer")
+        write_record(folder, AppRecord(APP, recipe, name_of_base(Path(config.base))))
+        write_about(config, recipe, folder / "transformer", parts, encoders)
+        write_model_defaults(config, folder)
+    return folder
+
+
+def blocks_of(model: VideoTransformer) -> list[str]:
+    """Prefixes of the parameters of each block, in the order of the network."""
+    rooms = ("transformer_blocks", "single_transformer_blocks")
+    return [f"{room}.{number}." for room in rooms for number in range(len(model.get_submodule(room)))]

@@ -1,0 +1,137 @@
+"""What all recipes of image-to-video share: the weights they start from, their data, and what stands beside theirs."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+
+from apps.i2v.conditions import take_pictures
+from apps.i2v.data import picture_samples
+from apps.i2v.patterns import PatternShares
+from apps.i2v.people import People
+from apps.i2v.variants import variant_of
+from foundation.request import FRAME_STRIDE
+from foundation.training.curriculum import Stage
+from foundation.training.flow_recipe import Encoders, FlowRecipe, train_flow
+from foundation.training.trainer import Watch
+from foundation.training.unfreezing import ProgressiveUnfreezing
+from foundation.transformer.model import VideoTransformer
+from foundation.weights.app_folder import load_transformer
+from foundation.weights.folder import FROZEN_FILE, write_defaults, write_training
+from foundation.weights.registry import ModelParts, find_parts
+from shared.errors import ConfigError
+
+APP = "i2v"
+
+
+@dataclass
+class PictureRecipe(FlowRecipe):
+    """Settings of a run that trains image-to-video, beside what `FlowRecipe` says.
+
+    Training starts from the image-to-video weights of `start` (a model folder, or what a recipe of this app wrote),
+    or from the text-to-video weights of `base`. `patterns` says how often what is given; clips to go on from are
+    `longer` frames longer than those of the stage. `people` leaves clips of a folder out.
+    """
+
+    start: str | None = None
+    patterns: PatternShares = field(default_factory=PatternShares)
+    longer: int = 16
+    people: People = field(default_factory=People)
+
+    def check(self) -> None:
+        """Refuse what cannot be trained.
+
+        Raises:
+            ConfigError: the line names the setting.
+        """
+        self.last_stage()
+        for name, stage in self.stages.items():
+            if stage.steps and stage.frames <= FRAME_STRIDE:
+                raise ConfigError(
+                    f"stages.{name}.frames is {stage.frames}; {FRAME_STRIDE + 1} or more leave something to learn"
+                )
+        if self.longer < FRAME_STRIDE or self.longer % FRAME_STRIDE:
+            raise ConfigError(f"longer is {self.longer}; {FRAME_STRIDE} or a multiple of it is needed")
+
+
+class Started(NamedTuple):
+    """Weights to start from: the model, all of which is to be trained, where it lay, and whether it is new here."""
+
+    model: VideoTransformer
+    parts: ModelParts
+    widened: bool
+
+
+def started(recipe: PictureRecipe) -> Started:
+    """The model that a recipe trains; one that knew text alone can be given pictures, and does as before.
+
+    Raises:
+        ConfigError: released weights, which are told of their picture in another way.
+    """
+    parts = find_parts(recipe.base) if recipe.start is None else find_parts(recipe.start, app=APP)
+    model = load_transformer(parts, torch.float32).train().requires_grad_(True)
+    condition = model.config.image_condition_type
+    if condition is None:
+        take_pictures(model)
+    elif variant_of(condition, parts.folder).first_only:
+        raise ConfigError(
+            f"{recipe.start or recipe.base} holds released image-to-video weights, which take a first picture alone: "
+            "start from text-to-video weights, or from what this recipe wrote"
+        )
+    return Started(model, parts, condition is None)
+
+
+def train_pictures(
+    recipe: PictureRecipe,
+    model: VideoTransformer,
+    encoders: Encoders,
+    unfreezing: ProgressiveUnfreezing | None = None,
+) -> None:
+    """Train what is not frozen of a model, and leave its averaged weights in it."""
+    samples, watch = partial(picture_samples, recipe, encoders), partial(_watch, recipe, model, encoders)
+    train_flow(recipe, model, encoders, samples, watch, unfreezing)
+
+
+def write_about(recipe: PictureRecipe, name: str, part: Path, start: ModelParts, encoders: Encoders) -> None:
+    """Write what stands beside weights: the runs that made them, and what they were trained on.
+
+    Args:
+        recipe: its settings.
+        name: the recipe's.
+        part: the weights' folder.
+        start: where training began.
+        encoders: whose outputs it saw.
+    """
+    write_training(part, {"recipe": name, **asdict(recipe)}, start.overlay or start.transformer)
+    (part / FROZEN_FILE).write_text(json.dumps(encoders.fingerprints(), indent=1) + "\n")
+
+
+def write_model_defaults(recipe: PictureRecipe, folder: Path) -> None:
+    """Write how clips are made where the user says nothing else."""
+    write_defaults(folder, recipe.defaults(recipe.last_stage()))
+
+
+def _watch(
+    recipe: PictureRecipe, model: VideoTransformer, encoders: Encoders, stage: Stage, folder: Path
+) -> Watch:
+    # Imported here: clips and contact sheets need more than training does.
+    from diffusers import FlowMatchEulerDiscreteScheduler
+
+    from apps.i2v.judging import judge_pictures
+    from apps.i2v.pipeline import ImageToVideoPipeline
+    from foundation.evaluation.t2v import Sampling
+    from foundation.evaluation.watch import JudgedSamples
+
+    mllm, clip, sampling = encoders.text.mllm, encoders.text.clip, recipe.sampling
+    scheduler = FlowMatchEulerDiscreteScheduler(shift=sampling.shift)
+    pipe = ImageToVideoPipeline(
+        model, encoders.vae, mllm.model, mllm.tokenizer, clip.model, clip.tokenizer, scheduler, None
+    )
+    pipe.defaults = recipe.defaults(stage)
+    settings = Sampling(sampling.steps, sampling.cfg, sampling.shift)
+    return JudgedSamples(partial(judge_pictures, pipe, recipe.watched, settings), folder)
