@@ -9,9 +9,19 @@ if TYPE_CHECKING:
     from shared.media.naming import Output
     from shared.media.picture import contact_sheet
     from shared.media.reading import read_clip
+    from shared.media.sound import Sound, read_sound, write_wav
 
-__all__ = ["Clip", "Output", "contact_sheet", "read_clip"]
+__all__ = ["Clip", "Output", "Sound", "contact_sheet", "read_clip", "read_sound", "write_wav"]
 
 __getattr__ = lazily(
-    __name__, {"Clip": "clip", "Output": "naming", "contact_sheet": "picture", "read_clip": "reading"}
+    __name__,
+    {
+        "Clip": "clip",
+        "Output": "naming",
+        "Sound": "sound",
+        "contact_sheet": "picture",
+        "read_clip": "reading",
+        "read_sound": "sound",
+        "write_wav": "sound",
+    },
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -157,20 +157,25 @@ def _encode_gif(frames: Frames, fps: float, path: Path) -> None:
 
 
 @contextlib.contextmanager
-def opened(path: Path) -> Generator[InputContainer]:
+def opened(path: Path, demuxers: Mapping[str, str] = DEMUXERS) -> Generator[InputContainer]:
     """A film opened for reading, whatever FFmpeg has against it said in one line.
 
+    Args:
+        path: The file.
+        demuxers: Suffix -> FFmpeg's name of what reads it.
+
     Raises:
-        InputError: The file is missing, or damaged, or no film.
+        InputError: The file is missing, or damaged, or of another kind.
     """
-    demuxer = DEMUXERS.get(path.suffix.lower())
+    demuxer = demuxers.get(path.suffix.lower())
     if demuxer is None:
-        raise InputError(f"{path} is of no kind that is read: {one_of(DEMUXERS)}")
+        raise InputError(f"{path} is of no kind that is read: {one_of(demuxers)}")
     try:
         with av.open(f"file:{path}", format=demuxer, metadata_errors="replace") as container:
             yield container
     except av.error.FFmpegError as error:
-        raise InputError(f"{path} cannot be read as a film: {error.strerror}") from error
+        kind = "film" if path.suffix.lower() in DEMUXERS else "sound"
+        raise InputError(f"{path} cannot be read as a {kind}: {error.strerror}") from error
 
 
 def packet_hashes(path: Path) -> dict[str, str]:
