@@ -18,8 +18,12 @@ def test_every_component_is_there():
     assert {path.name for path in STARTER.iterdir()} >= set(COMPONENTS)
 
 
-def test_what_the_transformer_was_trained_on_has_not_changed_since():
-    recorded = json.loads((STARTER / "transformer" / FROZEN_FILE).read_text())
+VIDEO = ["transformer", *(["i2v"] if (STARTER / "i2v").is_dir() else [])]
+
+
+@pytest.mark.parametrize("part", VIDEO)
+def test_what_video_weights_were_trained_on_has_not_changed_since(part):
+    recorded = json.loads((STARTER / part / FROZEN_FILE).read_text())
     vae = CausalVideoVAE.from_pretrained(STARTER / "vae", torch_dtype=torch.float32)
     assert recorded == {"vae": latents_sha256(vae), "text": text_sha256(load_text_encoder(STARTER))}
 
