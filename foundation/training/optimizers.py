@@ -6,6 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from foundation.training.sharding import part, whole
+
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
 NEWTON_SCHULZ_STEPS = 5
 
@@ -27,6 +29,8 @@ def orthogonalise(matrix: Tensor) -> Tensor:
 
 class Muon(torch.optim.Optimizer):
     """Muon for matrices and convolutions (flattened to matrices), AdamW for everything else, in one optimiser.
+
+    Of a kernel that is sharded, every process gathers the direction and makes the whole update, and takes its part.
 
     `torch.optim.Muon` takes matrices only; video VAEs are made of 5D kernels. Groups carry `kind`: "muon" uses
     `lr`, `momentum` and decoupled `weight_decay`; "adamw" uses `lr`, `betas`, `eps` and `weight_decay`.
@@ -51,10 +55,10 @@ class Muon(torch.optim.Optimizer):
             state["momentum"] = torch.zeros_like(parameter)
         state["momentum"].lerp_(gradient, 1 - group["momentum"])
         direction = gradient.lerp(state["momentum"], group["momentum"])  # Nesterov
-        matrix = orthogonalise(direction.flatten(1))
+        matrix = orthogonalise(whole(direction).flatten(1))
         scale = max(1.0, matrix.shape[0] / matrix.shape[1]) ** 0.5
         parameter.mul_(1 - group["lr"] * group["weight_decay"])
-        parameter.add_(matrix.view_as(parameter), alpha=-group["lr"] * scale)
+        parameter.add_(part(matrix.view(parameter.shape), parameter), alpha=-group["lr"] * scale)
 
     def _adamw(self, parameter: Tensor, gradient: Tensor, group: dict[str, Any]) -> None:
         state, (beta1, beta2) = self.state[parameter], group["betas"]

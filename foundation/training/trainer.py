@@ -1,5 +1,6 @@
 """The one training loop: accelerate underneath, exact resume, EMA, atomic checkpoints, a CSV of what happened."""
 
+import copy
 import signal
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
@@ -21,6 +22,7 @@ from foundation.training.loading import Samples, Share, Shares, load
 from foundation.training.metrics import MetricsLog
 from foundation.training.optimizers import muon, trapezoid
 from foundation.training.order import Order, SampleOrder
+from foundation.training.sharding import gather, gather_state, load_state, part, shards_weights, whole
 from foundation.training.unfreezing import ProgressiveUnfreezing
 from shared.errors import ConfigError
 
@@ -51,7 +53,8 @@ class Trainer:
     that say of themselves that they are others by then are refused.
 
     Several processes share each batch, so that their number changes the time a run takes and nothing else, as long
-    as the loss of a batch is the mean of its samples' losses.
+    as the loss of a batch is the mean of its samples' losses. Where accelerate's configuration shards the weights
+    among them (FSDP 2), those of `objective` stay as they are: what was learned is in the checkpoints.
 
     Args:
         objective: a module that maps a batch to the loss and values to log, so that it can be wrapped whole.
@@ -62,7 +65,7 @@ class Trainer:
         unfreezing: which parameters wait for how long.
 
     Raises:
-        ConfigError: a tracker that is not installed.
+        ConfigError: a tracker that is not installed, or a way to share out the weights that does not work.
     """
 
     def __init__(
@@ -84,6 +87,10 @@ class Trainer:
             log_with=list(config.trackers) or None,
             project_dir=self.output,
         )
+        sharded = shards_weights(self.accelerator)
+        if sharded:
+            self._check_watch()
+            objective = copy.deepcopy(objective)
         self.model = objective.get_submodule("model")
         self.optimizer = muon(
             self.model,
@@ -93,8 +100,9 @@ class Trainer:
             config.adamw_layers,
         )
         self.peaks = [group["lr"] for group in self.optimizer.param_groups]
+        prepared = self.accelerator.prepare(objective, *([self.optimizer] if sharded else []))
+        self.objective = prepared[0] if sharded else prepared
         self.trained = {k: p for k, p in self.model.named_parameters() if p.requires_grad}
-        self.objective = self.accelerator.prepare(objective)
         self.ema = EMAModel(self.trained.values(), decay=config.ema_decay, foreach=True)
         self.shares = Shares(
             samples,
@@ -105,6 +113,13 @@ class Trainer:
         )
         self.step = 0
         self._stop = False
+
+    def _check_watch(self) -> None:
+        if self.watch and self.config.watch_every:
+            raise ConfigError(
+                f"training.watch_every={self.config.watch_every} cannot look at weights that FSDP shares out among "
+                "processes: set it to 0"
+            )
 
     def run(self) -> Path:
         """Train to `config.steps`; the path of the last checkpoint.
@@ -166,7 +181,7 @@ class Trainer:
                 accelerator.backward(loss * share.weight / config.accumulate)
         if self.unfreezing is not None:
             self.unfreezing.hold(self.step, self.trained.items())
-        norm = accelerator.clip_grad_norm_(self.trained.values(), config.gradient_clip)
+        norm = whole(accelerator.clip_grad_norm_(self.trained.values(), config.gradient_clip))
         self.optimizer.step()
         self.optimizer.zero_grad()
         self.ema.step(self.trained.values())
@@ -198,18 +213,18 @@ class Trainer:
 
     def _save(self) -> Path:
         folder = self.output / "checkpoints"
-        tensors = {
-            "model": {k: v for k, v in self.model.state_dict().items() if k in self.trained},
-            "ema": dict(zip(self.trained, self.ema.shadow_params, strict=True)),
-        }
+        is_main = self.accelerator.is_main_process
+        averaged = dict(zip(self.trained, self.ema.shadow_params, strict=True))
+        tensors = {"model": gather(self.trained, is_main), "ema": gather(averaged, is_main)}
+        optimizer = gather_state(self.optimizer, is_main)
         state = {
             "training": asdict(self.config),
             "ema_step": self.ema.optimization_step,
             "data": self._data(),
         }
         path = folder / f"step-{self.step:08d}"
-        if self.accelerator.is_main_process and not path.exists():
-            path = write_checkpoint(folder, self.step, tensors, self.optimizer.state_dict(), state)
+        if is_main and not path.exists():
+            path = write_checkpoint(folder, self.step, tensors, optimizer, state)
             prune(folder, self.config.keep_checkpoints)
         self.accelerator.wait_for_everyone()
         return path
@@ -230,12 +245,11 @@ class Trainer:
                 f"the data changed since checkpoint {found[-1]} (fingerprint {before[:16]}, now {now[:16]}): bring "
                 "them back to what they were, or choose another training.output"
             )
-        self.model.load_state_dict(tensors["model"], strict=False)
-        self.optimizer.load_state_dict(optimizer)
-        for shadow, value in zip(
-            self.ema.shadow_params, (tensors["ema"][k] for k in self.trained), strict=True
-        ):
-            shadow.copy_(value)
+        with torch.no_grad():
+            for (name, parameter), shadow in zip(self.trained.items(), self.ema.shadow_params, strict=True):
+                parameter.copy_(part(tensors["model"][name], parameter))
+                shadow.copy_(part(tensors["ema"][name], shadow))
+        load_state(self.optimizer, optimizer)
         self.ema.optimization_step = state["ema_step"]
         self.step = state["step"]
 

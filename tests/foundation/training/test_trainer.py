@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import random
 import signal
 import subprocess
@@ -223,6 +224,62 @@ def test_two_processes_share_a_batch_and_reach_the_losses_of_one(tmp_path):
     assert losses[1] == pytest.approx(losses[0], abs=1e-4)
 
 
+SHARDED_RUN_OF_A_PROCESS = """
+import sys
+sys.path.insert(0, {folder!r})
+from pathlib import Path
+from accelerate.state import AcceleratorState
+from accelerate.utils import DistributedType
+from tiny_runs import Draws, Regression, config
+from torch.distributed.tensor import DTensor
+from foundation.training.trainer import Trainer
+
+prepare = AcceleratorState.__init__
+
+def shard_on_cpus_too(self, *args, fsdp_plugin=None, **settings):
+    prepare(self, *args, fsdp_plugin=fsdp_plugin, **settings)
+    if fsdp_plugin is not None:
+        self.distributed_type, self.fsdp_plugin = DistributedType.FSDP, fsdp_plugin
+
+AcceleratorState.__init__ = shard_on_cpus_too
+settings = config(Path({output!r}), batch_size=4, accumulate=2)
+try:
+    Trainer(Regression(), Draws(fail_at=9), settings).run()
+except RuntimeError as error:
+    assert str(error) == "killed"
+objective = Regression()
+trainer = Trainer(objective, Draws(), settings)
+assert all(isinstance(parameter, DTensor) for parameter in trainer.trained.values())
+trainer.run()
+assert not any(isinstance(parameter, DTensor) for parameter in objective.parameters())
+"""
+
+
+@pytest.mark.slow
+def test_processes_that_share_the_weights_reach_what_one_reaches_and_resume(tmp_path):
+    Trainer(Regression(), Draws(), config(tmp_path / "one", batch_size=4, accumulate=2)).run()
+    script, output = tmp_path / "two.py", tmp_path / "two"
+    script.write_text(SHARDED_RUN_OF_A_PROCESS.format(folder=str(Path(__file__).parent), output=str(output)))
+    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--standalone"]
+    told = {
+        "ACCELERATE_USE_FSDP": "true",
+        "FSDP_VERSION": "2",
+        "FSDP_AUTO_WRAP_POLICY": "TRANSFORMER_BASED_WRAP",
+        "FSDP_TRANSFORMER_CLS_TO_WRAP": "Linear",
+    }
+    subprocess.run([*launch, str(script)], check=True, timeout=600, env={**os.environ, **told})
+    one, two = final_weights(tmp_path / "one"), final_weights(output)
+    for kind in ("model", "ema"):
+        for key, value in one[kind].items():
+            torch.testing.assert_close(two[kind][key], value, atol=1e-3, rtol=0)
+    losses = [
+        [float(row["loss"]) for row in csv.DictReader((tmp_path / name / "metrics.csv").open())]
+        for name in ("one", "two")
+    ]
+    assert len(losses[0]) == 12
+    assert losses[1] == pytest.approx(losses[0], abs=1e-4)
+
+
 class Looked:
     """Notes which weights it was shown."""
 
@@ -276,6 +333,14 @@ def test_trackers_are_told_what_the_log_says(tmp_path, monkeypatch):
     assert [(step, values["loss"]) for step, values in told] == [
         (int(row["step"]), float(row["loss"])) for row in rows
     ]
+
+
+def test_sharding_that_cannot_work_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
+    with pytest.raises(
+        ConfigError, match="needs fsdp_version: 2 and a process per GPU; this run is NO with 1 on"
+    ):
+        Trainer(Regression(), Draws(), config(tmp_path))
 
 
 def test_a_tracker_that_is_not_installed_is_named(tmp_path):
