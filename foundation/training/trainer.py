@@ -82,7 +82,6 @@ class Trainer:
         _check_trackers(config.trackers)
         self.accelerator = Accelerator(
             mixed_precision=config.precision,
-            gradient_accumulation_steps=config.accumulate,
             cpu=not torch.cuda.is_available(),
             log_with=list(config.trackers) or None,
             project_dir=self.output,

@@ -305,6 +305,11 @@ def test_the_averaged_weights_are_watched_and_training_goes_on_with_its_own(tmp_
 def test_accumulating_small_batches_equals_one_large_batch(tmp_path):
     for name, changes in {"large": {"batch_size": 10}, "small": {"batch_size": 5, "accumulate": 2}}.items():
         Trainer(Regression(), Draws(), config(tmp_path / name, **changes)).run()
+    norms = [
+        float(next(csv.DictReader((tmp_path / name / "metrics.csv").open()))["gradient_norm"])
+        for name in ("large", "small")
+    ]
+    assert norms[1] == pytest.approx(norms[0], rel=1e-4)
     large, small = (final_weights(tmp_path / name)["model"] for name in ("large", "small"))
     for key in large:
         torch.testing.assert_close(large[key], small[key], atol=5e-3, rtol=0)
