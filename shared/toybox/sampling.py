@@ -94,6 +94,7 @@ def sample_scene(
     actors: int | None = None,
     camera: bool = False,
     material: bool = False,
+    motion: str | None = None,
 ) -> Scene:
     """Draw a scene.
 
@@ -103,18 +104,22 @@ def sample_scene(
         actors: 1 or 2 objects; None draws (two in three have one; with a material always one).
         camera: over a textured background, under any camera (static included).
         material: gives the object a material; for one object over a plain background.
+        motion: of the leading object; None draws.
 
     Raises:
-        InputError: an unknown split, a number of actors other than 1 or 2, a material with two or a camera.
+        InputError: an unknown split or motion, a number of actors other than 1 or 2, a material with two or a
+            camera.
     """
     if split not in ("train", "heldout") or actors not in (None, 1, 2):
         raise InputError(f"split={split!r}, actors={actors!r}: need train or heldout, and 1, 2 or None")
     if material and (camera or actors == 2):
         raise InputError("material=True goes with one object over a plain background")
+    if motion not in (None, *MOTIONS):
+        raise InputError(f"motion={motion!r}: need one of {', '.join(MOTIONS)}")
     if actors is None:
         actors = 1 if material or rng.random() < 2 / 3 else 2
     while True:
-        scene = _draw(rng, split, actors, camera, material)
+        scene = _draw(rng, split, actors, camera, material, motion)
         for _ in range(30):
             placed = replace(scene, actors=_place(rng, scene, _setting(actors, camera, material)))
             if fits(placed):
@@ -127,9 +132,11 @@ def _setting(actors: int, camera: bool, material: bool) -> str:
     )
 
 
-def _draw(rng: np.random.Generator, split: Split, actors: int, camera: bool, material: bool) -> Scene:
+def _draw(
+    rng: np.random.Generator, split: Split, actors: int, camera: bool, material: bool, motion: str | None
+) -> Scene:
     """The words of a scene; its objects are not placed yet."""
-    words = [pick(rng, _TRIPLES[split])]
+    words = [pick(rng, [triple for triple in _TRIPLES[split] if motion in (None, triple[2])])]
     while len(words) < actors:
         other = pick(rng, _TRIPLES["train" if split == "train" else "any"])
         if other[0] != words[0][0] and _axes_agree(words[0][2], other[2]):
@@ -139,7 +146,7 @@ def _draw(rng: np.random.Generator, split: Split, actors: int, camera: bool, mat
     )
     background = pick(rng, tuple(BACKGROUNDS))
     if material and not _shows(cast[0].color, background):
-        return _draw(rng, split, actors, camera, material)
+        return _draw(rng, split, actors, camera, material, motion)
     if not camera:
         return Scene(cast, background)
     kind = pick(rng, CAMERAS)

@@ -12,6 +12,7 @@ from scipy import ndimage
 from shared.toybox.captions import describe_scene
 from shared.toybox.judges.puppets import validate_puppets
 from shared.toybox.judges.scenes import judge_scene, score_scene
+from shared.toybox.judges.sounds import validate_sounds
 from shared.toybox.sampling import Split, sample_scene
 from shared.toybox.scenes import render_scene
 
@@ -70,6 +71,7 @@ def main(arguments: list[str] | None = None) -> None:
             print(f"{f'{world} ({split})':30} {_row(scores)}  {speed:.1f} ms", flush=True)
     blur, noise = (BLUR, NOISE) if options.soft else (0.0, 0.0)
     print(f"{'puppets':30} {_row(validate_puppets(options.count, options.seed, blur, noise))}")
+    print(f"{'sounds':30} {_row(validate_sounds(options.count, options.seed))}")
 
 
 def _row(scores: dict[str, float]) -> str:

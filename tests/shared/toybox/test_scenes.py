@@ -96,7 +96,16 @@ def test_every_camera_is_drawn():
     assert {sample_scene(rng, camera=True).camera for _ in range(100)} == set(CAMERAS)
 
 
-@pytest.mark.parametrize("wrong", [{"split": "test"}, {"actors": 3}, {"material": True, "camera": True}])
+@pytest.mark.parametrize("split", ["train", "heldout"])
+def test_a_motion_that_is_asked_for_leads(split):
+    rng = np.random.default_rng(8)
+    scenes = [sample_scene(rng, split=split, motion="bounce") for _ in range(20)]
+    assert {scene.actors[0].motion for scene in scenes} == {"bounce"}
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"split": "test"}, {"actors": 3}, {"material": True, "camera": True}, {"motion": "jump"}]
+)
 def test_what_cannot_be_drawn_is_refused(wrong):
     with pytest.raises(InputError):
         sample_scene(np.random.default_rng(0), **wrong)
