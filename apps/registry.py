@@ -21,6 +21,7 @@ RECIPES = {
 """Name -> module with `Config` and `run`, and its line of help; `conf/recipe/NAME.yaml` is in the app's folder."""
 
 EVALUATIONS = {
+    "codec": ("apps.v2a.codec.evaluation", "what sounds lose on their way to latents and back"),
     "i2v": ("apps.i2v.evaluation", "clips of pictures that training never saw, and clips that go on"),
     "rewrite": ("apps.prompt_rewrite.evaluation", "what rewrites keep of held-out prompts"),
 }

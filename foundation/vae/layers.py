@@ -1,7 +1,7 @@
 """Layers of the causal 3D VAE (paper section 4.1). Names of parameters are diffusers' and the official ones."""
 
 from collections.abc import Sequence
-from itertools import pairwise, product
+from itertools import pairwise
 from typing import Literal
 
 import torch
@@ -49,12 +49,11 @@ class ChannelRMSNorm(nn.Module):
         self.weight = nn.Parameter(torch.ones(channels))
 
     def forward(self, hidden_states: Tensor) -> Tensor:
-        """(B, C, F, H, W) -> the same shape."""
-        norm = torch.linalg.vector_norm(
-            hidden_states, dim=1, keepdim=True, dtype=torch.float32
-        )  # (B, 1, F, H, W)
+        """(B, C, ...) -> the same shape."""
+        norm = torch.linalg.vector_norm(hidden_states, dim=1, keepdim=True, dtype=torch.float32)
         scale = torch.rsqrt(norm.square() / hidden_states.shape[1] + self.eps).to(hidden_states.dtype)
-        return hidden_states * scale * self.weight.to(hidden_states.dtype).view(-1, 1, 1, 1)
+        weight = self.weight.to(hidden_states.dtype).view(-1, *[1] * (hidden_states.ndim - 2))
+        return hidden_states * scale * weight
 
 
 def make_norm(norm_type: NormType, channels: int, groups: int) -> nn.Module:
@@ -127,23 +126,9 @@ class StretchedConv3d(nn.Conv3d):
 
     def forward(self, input: Tensor) -> Tensor:
         """Padded (B, C, F + 1, H + 2, W + 2) to (B, C, F f_t, H f_h, W f_w); F + 2 where time is not stretched."""
-        kernels = self._kernels()
-        places = len(kernels)
-        bias = None if self.bias is None else self.bias.repeat(places)
-        outputs = F.conv3d(input, kernels.flatten(0, 1), bias).unflatten(1, (places, -1))
-        _, rows, columns = self.factor
-        height, width = outputs.shape[-2] - (rows - 1), outputs.shape[-1] - (columns - 1)
-        # Two neighbours in space are to the left of an even output and to the right of an odd one.
-        cells = torch.stack(
-            [
-                outputs[:, place, :, :, row : row + height, column : column + width]
-                for place, (_, row, column) in enumerate(product(*map(range, self.factor)))
-            ],
-            dim=2,
-        ).unflatten(2, self.factor)  # (B, C, f_t, f_h, f_w, F, H, W)
-        del outputs
-        return cells.permute(0, 1, 5, 2, 6, 3, 7, 4).flatten(6, 7).flatten(4, 5).flatten(2, 3)
-
+        times, rows, columns = self.factor
+        height, width = input.shape[3] - 3 // rows, input.shape[4] - 3 // columns
+        ...
     def _kernels(self) -> Tensor:
         """(f_t f_h f_w, C, C, ...): the kernel of every place of an output in its cell."""
         time, rows, columns = self.factor
@@ -156,6 +141,11 @@ class StretchedConv3d(nn.Conv3d):
         kernels = torch.tensordot(self.weight.float().flatten(2), falls.flatten(0, 2).flatten(1), dims=1)
         kernels = kernels.unflatten(2, (time * rows * columns, -1)).permute(2, 0, 1, 3)
         return kernels.unflatten(3, [axis.shape[-1] for axis in axes]).to(self.weight.dtype)
+
+
+def interleave(parts: Sequence[Tensor], axis: int) -> Tensor:
+    """One tensor whose positions along an axis come from each part in turn."""
+    return parts[0] if len(parts) == 1 else torch.stack(list(parts), axis + 1).flatten(axis, axis + 1)
 
 
 class Upsample(nn.Module):
