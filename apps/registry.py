@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 RECIPES = {
+    "mel_vae": ("apps.v2a.recipes.mel_vae", "the sound codec's VAE, from rendered sounds"),
+    "vocoder": ("apps.v2a.recipes.vocoder", "the sound codec's vocoder, on what comes back from its VAE"),
     "i2v": ("apps.i2v.recipes.i2v", "image-to-video, from text-to-video weights"),
     "i2v_portrait": ("apps.i2v.recipes.i2v_portrait", "image-to-video, fine-tuned on clips of people"),
     "i2v_lora": ("apps.i2v.recipes.i2v_lora", "image-to-video as an adapter"),

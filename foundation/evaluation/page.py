@@ -26,8 +26,8 @@ def write_page(folder: Path) -> Path:
         for name, digest in folder_sha256(folder).items()
     ]
     lines += ["", "## Training", ""]
-    for path in sorted(folder.glob(f"*/{TRAINING_FILE}")):
-        lines += [f"**{path.parent.name}**:", ""]
+    for path in sorted(folder.glob(f"**/{TRAINING_FILE}")):
+        lines += [f"**{path.parent.relative_to(folder).as_posix()}**:", ""]
         lines += [f"{i}. {_run_in_words(run)}" for i, run in enumerate(json.loads(path.read_text()), 1)]
         lines += [""]
     for path in sorted((folder / "evaluation").glob("*.json")):

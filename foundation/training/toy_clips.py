@@ -1,6 +1,7 @@
 """Toybox clips rendered once into a memory-mapped file."""
 
 import os
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
 from multiprocessing import get_context
@@ -37,15 +38,28 @@ def rendered_clips(folder: Path, count: int, world: str = "mix", split: Split = 
 
     Clip i is the toybox's clip of seed i, so that a file never needs anything beside its name.
     """
-    path = folder / f"{world}-{split}-{count}.npy"
+    render = partial(_frames, world=world, split=split)
+    return rendered(folder / f"{world}-{split}-{count}.npy", (count, *SHAPE), np.uint8, render)
+
+
+def rendered(
+    path: Path, shape: tuple[int, ...], dtype: type[np.generic], render: Callable[[int], np.ndarray]
+) -> np.ndarray:
+    """An array whose row i is `render(i)`, memory-mapped from `path`, or rendered into it first by all cores.
+
+    Args:
+        path: of the file.
+        shape: of the array.
+        dtype: of the array.
+        render: a function that other processes can import.
+    """
     if not path.exists():
-        folder.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_suffix(".part")
-        array = np.lib.format.open_memmap(part, mode="w+", dtype=np.uint8, shape=(count, *SHAPE))
+        array = np.lib.format.open_memmap(part, mode="w+", dtype=dtype, shape=shape)
         with get_context("spawn").Pool(os.cpu_count()) as pool:
-            render = partial(_frames, world=world, split=split)
-            for i, frames in enumerate(pool.imap(render, range(count), chunksize=32)):
-                array[i] = frames
+            for i, row in enumerate(pool.imap(render, range(len(array)), chunksize=32)):
+                array[i] = row
         array.flush()
         part.rename(path)
     return np.load(path, mmap_mode="r")

@@ -1,0 +1,61 @@
+"""The vocoder's recipe: Vocos on rendered sounds, by spectrograms at several resolutions."""
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from apps.v2a.codec.codec import VOCODER, load_mel_vae
+from apps.v2a.codec.data import SoundCrops, SoundData, load_sounds
+from apps.v2a.codec.losses import VocoderLoss, VocoderObjective
+from apps.v2a.codec.mel import MelSpec
+from apps.v2a.codec.vocoder import VocosVocoder
+from foundation.training.checkpoint import read_checkpoint
+from foundation.training.config import Training
+from foundation.training.trainer import Trainer, processes
+from foundation.weights.folder import write_training
+
+
+@dataclass
+class VocosSize:
+    """Widths and depth of Vocos's backbone: 0.9 million parameters."""
+
+    dim: int = 176
+    intermediate_dim: int = 352
+    num_layers: int = 5
+
+
+@dataclass
+class Config:
+    """Everything that `kinora train vocoder` can set.
+
+    The vocoder is made for the mel VAE in the folder `mel_vae` and trained on what comes back from it, with noise of
+    the standard deviation `deviation` on its latents; null trains on the spectrograms that `mel` describes.
+    """
+
+    training: Training = field(default_factory=lambda: Training(output="runs/vocoder"))
+    model: VocosSize = field(default_factory=VocosSize)
+    mel_vae: str | None = "weights/starter/v2a/mel_vae"
+    deviation: float = 0.05
+    mel: dict[str, Any] = field(default_factory=lambda: asdict(MelSpec()))
+    data: SoundData = field(default_factory=SoundData)
+    loss: VocoderLoss = field(default_factory=VocoderLoss)
+    export: str = "weights/starter/v2a"
+
+
+def run(config: Config) -> Path:
+    """Train, write the vocoder's folder, and return where it is."""
+    torch.manual_seed(config.training.seed)
+    vae = None if config.mel_vae is None else load_mel_vae(config.mel_vae)
+    spec = MelSpec.from_mapping(config.mel) if vae is None else vae.spec
+    sounds = load_sounds(config.data, spec)
+    vocoder = VocosVocoder(spec, vars(config.model))
+    objective = VocoderObjective(vocoder, config.loss, vae, config.deviation)
+    last = Trainer(objective, SoundCrops(sounds, config.data, spec, vae), config.training).run()
+    folder = Path(config.export) / VOCODER
+    if processes().is_main_process:
+        vocoder.load_state_dict(read_checkpoint(last)[0]["ema"], strict=False)
+        vocoder.save_pretrained(folder)
+        write_training(folder, {"recipe": "vocoder", **asdict(config)})
+    return folder
