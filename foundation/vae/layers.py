@@ -78,15 +78,17 @@ class ResnetBlock(nn.Module):
 
     def forward(self, hidden_states: Tensor) -> Tensor:
         """(B, C, F, H, W) -> (B, C', F, H, W)."""
-        update = _activate_and_convolve(hidden_states, self.norm1, self.conv1)
-        update = _activate_and_convolve(update, self.norm2, self.conv2)
+        update = _activate_and_convolve(
+            _activate_and_convolve(hidden_states, self.norm1, self.conv1), self.norm2, self.conv2
+        )
         update += hidden_states if self.conv_shortcut is None else self.conv_shortcut(hidden_states)
         return update
 
 
 def _activate_and_convolve(hidden_states: Tensor, norm: nn.Module, convolution: CausalConv3d) -> Tensor:
-    """norm, SiLU, conv; what was padded is let go of before the convolution claims its memory."""
+    """norm, SiLU, conv; what is no longer needed is let go of before the convolution claims its memory."""
     activated = F.silu(norm(hidden_states), inplace=not torch.is_grad_enabled())
+    del hidden_states
     padded = replicate_border(activated, convolution.padding)
     del activated
     return convolution.conv(padded)
@@ -126,21 +128,38 @@ class StretchedConv3d(nn.Conv3d):
 
     def forward(self, input: Tensor) -> Tensor:
         """Padded (B, C, F + 1, H + 2, W + 2) to (B, C, F f_t, H f_h, W f_w); F + 2 where time is not stretched."""
-        times, rows, columns = self.factor
-        height, width = input.shape[3] - 3 // rows, input.shape[4] - 3 // columns
-        ...
-    def _kernels(self) -> Tensor:
-        """(f_t f_h f_w, C, C, ...): the kernel of every place of an output in its cell."""
-        time, rows, columns = self.factor
-        axes = (
-            TWICE_LATE if time == 2 else ONCE,
-            TWICE_EARLY if rows == 2 else ONCE,
-            TWICE_EARLY if columns == 2 else ONCE,
+        frames = [self._frames(input, time) for time in range(self.factor[0])]
+        return interleave(frames, 1).permute(0, 4, 1, 2, 3)
+
+    def _frames(self, input: Tensor, time: int) -> Tensor:
+        """(B, F, H f_h, W f_w, C): the frames at one place of their cells."""
+        _, rows, columns = self.factor
+        kernels = self._kernels(time)
+        height, width = input.shape[3] - 2, input.shape[4] - 2
+        # Two neighbours in space are to the left of an even output and to the right of an odd one.
+        lines = []
+        for row in range(rows):
+            near = input.narrow(3, row, height + kernels.shape[5] - 1)
+            places = [
+                F.conv3d(
+                    near.narrow(4, column, width + kernels.shape[6] - 1),
+                    kernels[:, :, row, column],
+                    self.bias,
+                ).permute(0, 2, 3, 4, 1)
+                for column in range(columns)
+            ]
+            lines.append(interleave(places, 3))
+        return interleave(lines, 2)
+
+    def _kernels(self, time: int) -> Tensor:
+        """(C, C, f_h, f_w, ...): the kernels of the outputs at one place in time, by their places in space."""
+        frames, rows, columns = (
+            table if factor == 2 else ONCE
+            for table, factor in zip((TWICE_LATE, TWICE_EARLY, TWICE_EARLY), self.factor, strict=True)
         )
-        falls = torch.einsum("tax,hby,wcz->thwabcxyz", *axes).to(self.weight.device)
-        kernels = torch.tensordot(self.weight.float().flatten(2), falls.flatten(0, 2).flatten(1), dims=1)
-        kernels = kernels.unflatten(2, (time * rows * columns, -1)).permute(2, 0, 1, 3)
-        return kernels.unflatten(3, [axis.shape[-1] for axis in axes]).to(self.weight.dtype)
+        falls = torch.einsum("ax,bhy,cwz->abchwxyz", frames[:, time], rows, columns).to(self.weight.device)
+        kernels = self.weight.float().flatten(2) @ falls.flatten(0, 2).flatten(1)
+        return kernels.unflatten(2, falls.shape[3:]).to(self.weight.dtype)
 
 
 def interleave(parts: Sequence[Tensor], axis: int) -> Tensor:
