@@ -1,4 +1,4 @@
-"""`kinora rerun FILE`: make a clip again from its receipt, and see whether every pixel is the same.
+"""`kinora rerun FILE`: make a clip or a sound again from its receipt, and see whether every bit is the same.
 
 A receipt is a stranger's input. Its settings go through the schema of their command, its paths are ignored, the
 model is whichever on this machine has the weights' sha256, and nothing in it is opened or instantiated.
@@ -8,54 +8,64 @@ from __future__ import annotations
 
 import sys
 from argparse import Namespace
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from foundation.comparison import check_same
 from foundation.inputs import find_inputs
 from foundation.runtime.settings import RuntimeSettings
 from foundation.weights.lora.source import find_recorded
 from shared.config import Parser, from_mapping, one_of, shorten
 from shared.console import note, result, run
 from shared.errors import CheckFailed, InputError, WeightsError
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from shared.media import Clip
+from shared.media.naming import Output
+from shared.media.soundtrack import SUFFIXES as SOUND_SUFFIXES
 
 REMAKERS = {"t2v": "foundation.cli"}
-"""Command -> the module whose `remake(recorded, chosen) -> Clip` makes its clips."""
+"""Command -> the module whose `remake(recorded, chosen)` makes its clips, or its sounds, again.
+
+A module whose weights are no video model's also has `weights(model)`, the files of a model by its name.
+"""
+
+WeightsOf = Callable[[str], Mapping[str, Path]]
 
 MOST_THREADS = 1024
 
 
 def main(argv: list[str], remakers: Mapping[str, str] = REMAKERS) -> None:
-    """Make a clip again.
+    """Make a clip, or a sound, again.
 
     Args:
         argv: the command line.
         remakers: to choose from; the apps bring more than the foundation's own.
 
     Raises:
-        CheckFailed: The receipt was edited, or the new frames differ.
+        CheckFailed: The receipt was edited, or the new frames or samples differ.
         InputError: No receipt, or one that the schema refuses.
         WeightsError: The weights that made it are not here.
     """
     asked = _parser().read(argv)
-
-    from shared.media import Output
-
-    output = None if asked.out is None else Output.plan(asked.out, None, several=False)
     receipt = _read(asked.file, remakers)
-    clip = import_module(remakers[receipt["command"]]).remake(receipt["request"], _chosen(receipt, asked))
+    output = None if asked.out is None else _output(receipt, asked.out)
+    remaker = import_module(remakers[receipt["command"]])
+    made = remaker.remake(receipt["request"], _chosen(receipt, asked, getattr(remaker, "weights", None)))
     if output is not None:
-        path = output.path(str(receipt["request"].get("prompt", "clip")), receipt["seed"], len(clip.frames))
-        result(str(clip.save(path)))
-    check_frames(asked.file, receipt, clip)
+        title = str(receipt["request"].get("prompt") or "clip")
+        result(
+            str(made.save(output.path(title, receipt["seed"], receipt.get("picture", {}).get("frames", 2))))
+        )
+    check_same(asked.file, receipt, made)
     result(f"{asked.file} was made again, bit for bit")
+
+
+def _output(receipt: Mapping[str, Any], out: Path) -> Output:
+    """Where the new clip or sound goes."""
+    if "sound" not in receipt:
+        return Output.plan(out, None, several=False)
+    kind = "mp4" if "inputs" in receipt.get("details", {}) else "wav"
+    return Output.plan(out, None if out.suffix else kind, False, SOUND_SUFFIXES)
 
 
 def _parser() -> Parser:
@@ -109,12 +119,12 @@ def _read(path: Path, remakers: Mapping[str, str]) -> dict[str, Any]:
     return receipt
 
 
-def _chosen(receipt: Mapping[str, Any], asked: Namespace) -> dict[str, Any]:
+def _chosen(receipt: Mapping[str, Any], asked: Namespace, weights: WeightsOf | None) -> dict[str, Any]:
     """What replaces a stranger's settings: the files that have its hashes, and this machine's side of the run."""
     import torch
 
     runtime = receipt.get("runtime", {})
-    model = find_model(receipt["weights_sha256"], asked.model, asked.base, receipt["command"])
+    model = find_model(receipt["weights_sha256"], asked.model, asked.base, receipt["command"], weights)
     place = _place(runtime, asked.device)
     if 0 < runtime.get("threads", 0) <= MOST_THREADS:
         torch.set_num_threads(runtime["threads"])
@@ -159,7 +169,11 @@ def _place(runtime: Mapping[str, Any], asked: str | None) -> dict[str, str]:
 
 
 def find_model(
-    weights: Mapping[str, str], given: str | None = None, base: str | None = None, app: str | None = None
+    weights: Mapping[str, str],
+    given: str | None = None,
+    base: str | None = None,
+    app: str | None = None,
+    files: WeightsOf | None = None,
 ) -> str:
     """The model whose files have these hashes.
 
@@ -168,6 +182,7 @@ def find_model(
         given: the only model to look at; None: all that have a name on this machine.
         base: gives the rest where `given` is a transformer alone.
         app: the command that made the clip, which may have weights of its own in a model folder.
+        files: gives a model's weights files by its name; None: those of a video model.
 
     Raises:
         WeightsError: There is none; the line names a file that is missing.
@@ -178,7 +193,8 @@ def find_model(
     missing = dict(weights)
     for name in [given] if given is not None else here():
         try:
-            digests = set(files_sha256(find_parts(name, base, app).weights()).values())
+            found = files(name) if files is not None else find_parts(name, base, app).weights()
+            digests = set(files_sha256(found).values())
         except WeightsError:
             if given is not None:
                 raise
@@ -193,60 +209,6 @@ def find_model(
         f"{whose} the weights that made the clip: {shorten(file)} with sha256 {digest[:16]}... is missing"
         f"{' and ' + str(len(missing) - 1) + ' more' if len(missing) > 1 else ''}; name the model with --model"
     )
-
-
-def check_frames(path: Path, receipt: Mapping[str, Any], clip: Clip) -> None:
-    """Hold the new frames against the recorded hash.
-
-    Raises:
-        CheckFailed: They differ; the line says how far, where the file can tell, and what is different here.
-    """
-    from shared.media.picture import pixels_sha256
-
-    if pixels_sha256(clip.frames) != receipt["raw_frames_sha256"]:
-        raise CheckFailed(
-            f"{path} was made again, but not bit for bit: {_distance(path, receipt, clip.frames)}; "
-            f"{_differences(receipt, clip)}"
-        )
-
-
-def _distance(path: Path, receipt: Mapping[str, Any], frames: NDArray[np.uint8]) -> str:
-    import numpy as np
-
-    original = _original(path, receipt["raw_frames_sha256"])
-    if original is None:
-        return "how far apart they are cannot be told, for the file does not hold its every pixel (MKV and PNG do)"
-    if original.shape != frames.shape:
-        return f"frames are {frames.shape} where they were {original.shape}"
-    gap = np.abs(original.astype(np.int16) - frames)
-    decibels = 20 * np.log10(255) - 10 * np.log10(np.mean(np.square(gap, dtype=np.float64)))
-    return f"frames differ by {gap.max()} of 255 levels at most, PSNR {decibels:.1f} dB"
-
-
-def _original(path: Path, raw_sha256: str) -> NDArray[np.uint8] | None:
-    """The frames as they were before any codec, if the file still holds them."""
-    from shared.media import read_clip
-    from shared.media.picture import pixels_sha256
-
-    try:
-        frames = read_clip(path).frames
-    except InputError:
-        return None
-    return frames if pixels_sha256(frames) == raw_sha256 else None
-
-
-def _differences(receipt: Mapping[str, Any], clip: Clip) -> str:
-    """What the receipt names and is not so here."""
-    from shared.provenance.receipt import versions
-
-    there = {**receipt["versions"], **receipt.get("runtime", {})}
-    here = {**versions(), **clip.metadata.get("runtime", {})}
-    found = [
-        f"{name} {shorten(there[name], 40)} there, {here.get(name, 'none')!r} here"
-        for name in there
-        if there[name] != here.get(name)
-    ]
-    return ", ".join(found) or "versions, device, precision and threads are the same here as there"
 
 
 if __name__ == "__main__":

@@ -67,7 +67,7 @@ def encode(frames: Frames, fps: float, path: Path, comment: str = "") -> None:
     if suffix == ".gif":
         _encode_gif(frames, fps, path)
         return
-    with _created(path) as container:
+    with create(path) as container:
         container.metadata["comment"] = comment  # before the first packet: PyAV drops what comes later
         if suffix == ".mp4":
             frames = _even(frames)
@@ -82,8 +82,17 @@ def encode(frames: Frames, fps: float, path: Path, comment: str = "") -> None:
         container.mux(stream.encode(None))
 
 
-def _created(path: Path) -> OutputContainer:
-    return av.open(f"file:{path}", "w", options=_CONTAINER_OPTIONS[path.suffix.lower()])
+def create(path: Path, timescale: int | None = None) -> OutputContainer:
+    """A film to be written, in the container of its suffix.
+
+    Args:
+        path: The file.
+        timescale: Units of a second in which an MP4 says how long its streams are; None: FFmpeg's own, 1000.
+    """
+    options = dict(_CONTAINER_OPTIONS[path.suffix.lower()])
+    if timescale is not None and path.suffix.lower() == ".mp4":
+        options["movie_timescale"] = str(timescale)
+    return av.open(f"file:{path}", "w", options=options)
 
 
 def _add_stream(container: OutputContainer, codec: str, frames: Frames, **about: Any) -> VideoStream:
@@ -143,7 +152,7 @@ def _encode_gif(frames: Frames, fps: float, path: Path) -> None:
     palette.link_to(use, 0, 1)
     use.link_to(sink)
     graph.configure()
-    with _created(path) as container:
+    with create(path) as container:
         stream = _add_stream(container, "gif", frames, rate=100)
         stream.pix_fmt = "pal8"
         for index, picture in enumerate(frames):
@@ -178,10 +187,10 @@ def opened(path: Path, demuxers: Mapping[str, str] = DEMUXERS) -> Generator[Inpu
         raise InputError(f"{path} cannot be read as a {kind}: {error.strerror}") from error
 
 
-def packet_hashes(path: Path) -> dict[str, str]:
+def packet_hashes(path: Path, demuxers: Mapping[str, str] = DEMUXERS) -> dict[str, str]:
     """The sha256 over the encoded packets, per kind of stream: `video`, `audio`."""
     hashes = {}
-    with opened(path) as container:
+    with opened(path, demuxers) as container:
         for packet in container.demux():
             digest = hashes.setdefault(packet.stream.type, hashlib.sha256())
             digest.update(f"{packet.stream.index} {packet.size}\n".encode())
@@ -217,7 +226,7 @@ def to_rgb(frame: av.VideoFrame) -> NDArray[np.uint8]:
     return np.ascontiguousarray(np.rot90(picture, turns)) if turns else picture
 
 
-def comment(path: Path) -> str:
-    """The comment in a film's metadata, empty where there is none."""
-    with opened(path) as container:
+def comment(path: Path, demuxers: Mapping[str, str] = DEMUXERS) -> str:
+    """The comment in a file's metadata, empty where there is none."""
+    with opened(path, demuxers) as container:
         return next((text for key, text in container.metadata.items() if key.lower() == "comment"), "")

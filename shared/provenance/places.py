@@ -20,6 +20,7 @@ from shared.media.files import refusal
 from shared.media.picture import PNG_HEAD, TEXT_KEY, png_chunks, png_files
 from shared.media.video import comment
 from shared.provenance.receipt import LARGEST, ZEROS
+from shared.provenance.streams import DEMUXERS
 
 RECEIPT_FILE = "receipt.json"
 Buffer = bytes | mmap.mmap
@@ -222,7 +223,7 @@ def _find_in_gif(path: Path, data: Buffer) -> Place:
 
 
 def _find_in_film(path: Path, data: Buffer) -> Place:
-    text = comment(path)
+    text = comment(path, DEMUXERS)
     raw = text.encode()
     inside = _digest_in(raw, path)
     at = data.find(raw)

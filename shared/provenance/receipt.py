@@ -7,14 +7,14 @@ import platform
 import re
 from collections.abc import Callable, Mapping
 from importlib import metadata
-from typing import TYPE_CHECKING, Any
+from itertools import chain
+from typing import Any
 
 from shared.config import shorten
 from shared.errors import InputError
+from shared.media.clip import Clip
 from shared.media.picture import pixels_sha256
-
-if TYPE_CHECKING:
-    from shared.media.clip import Clip
+from shared.media.soundtrack import Soundtrack, samples_sha256
 
 VERSION = 1
 ZEROS = "0" * 64
@@ -38,29 +38,39 @@ def versions() -> dict[str, str]:
     return found
 
 
-def build(clip: Clip, streams: Mapping[str, str]) -> dict[str, Any]:
-    """The receipt of a clip about to be written, with zeros for the file's hash.
+def build(made: Clip | Soundtrack, streams: Mapping[str, str]) -> dict[str, Any]:
+    """The receipt of what is about to be written, with zeros for the file's hash.
 
     Args:
-        clip: Its metadata says command, request, runtime, seed and weights; whatever else it says goes to `details`.
-        streams: The sha256 of each encoded stream: `video`, `audio`.
+        made: Its metadata says command, request, runtime, seed and weights; whatever else it says goes to `details`.
+        streams: The sha256 of each kind of encoded stream: `video`, `audio`.
 
     Raises:
         InputError: The metadata is not JSON.
     """
-    details = {key: value for key, value in clip.metadata.items() if key not in _OWN}
-    frames, height, width, _ = clip.frames.shape
+    details = {key: value for key, value in made.metadata.items() if key not in _OWN}
     receipt = {
         "receipt": VERSION,
-        **{key: clip.metadata[key] for key in _OWN if key in clip.metadata},
+        **{key: made.metadata[key] for key in _OWN if key in made.metadata},
         "versions": versions(),
-        "picture": {"frames": frames, "height": height, "width": width, "fps": clip.fps},
-        "raw_frames_sha256": pixels_sha256(clip.frames),
+        **(_about_sound(made) if isinstance(made, Soundtrack) else _about_clip(made)),
         "streams_sha256": dict(streams),
         "file_sha256": ZEROS,
         **({"details": details} if details else {}),
     }
     return validate(json.loads(canonical(receipt)))
+
+
+def _about_clip(clip: Clip) -> dict[str, Any]:
+    frames, height, width, _ = clip.frames.shape
+    picture = {"frames": frames, "height": height, "width": width, "fps": clip.fps}
+    return {"picture": picture, "raw_frames_sha256": pixels_sha256(clip.frames)}
+
+
+def _about_sound(track: Soundtrack) -> dict[str, Any]:
+    channels, samples = track.sound.waveform.shape
+    sound = {"channels": channels, "samples": samples, "sample_rate": track.sound.sample_rate}
+    return {"sound": sound, "raw_samples_sha256": samples_sha256(track.sound)}
 
 
 def canonical(receipt: Mapping[str, Any]) -> str:
@@ -130,6 +140,14 @@ def _is_picture(value: Any) -> bool:
     )
 
 
+def _is_sound(value: Any) -> bool:
+    return (
+        isinstance(value, dict)
+        and value.keys() == {"channels", "samples", "sample_rate"}
+        and all(_is_natural(number) and number > 0 for number in value.values())
+    )
+
+
 def _is_runtime(value: Any) -> bool:
     return (
         isinstance(value, dict)
@@ -139,6 +157,9 @@ def _is_runtime(value: Any) -> bool:
     )
 
 
+CONTENTS = (("picture", "raw_frames_sha256"), ("sound", "raw_samples_sha256"))
+"""What was made and the hash of it before any codec; a receipt has one of the pairs."""
+
 _SCHEMA: dict[str, tuple[bool, Callable[[Any], bool], str]] = {
     "receipt": (True, lambda value: value == VERSION and _is_natural(value), f"the number {VERSION}"),
     "command": (False, _is_text, "text"),
@@ -147,8 +168,10 @@ _SCHEMA: dict[str, tuple[bool, Callable[[Any], bool], str]] = {
     "seed": (False, _is_natural, "a number from 0 to 2^63 - 1"),
     "weights_sha256": (False, _maps_to(_is_hash), "a mapping from names to sha256"),
     "versions": (True, _maps_to(_is_text), "a mapping from names to text"),
-    "picture": (True, _is_picture, "frames, height, width and fps"),
-    "raw_frames_sha256": (True, _is_hash, "a sha256"),
+    "picture": (False, _is_picture, "frames, height, width and fps"),
+    "raw_frames_sha256": (False, _is_hash, "a sha256"),
+    "sound": (False, _is_sound, "channels, samples and sample_rate"),
+    "raw_samples_sha256": (False, _is_hash, "a sha256"),
     "streams_sha256": (True, _maps_to(_is_hash), "a mapping from kinds of stream to sha256"),
     "file_sha256": (True, _is_hash, "a sha256"),
     "details": (False, lambda value: isinstance(value, dict), "a mapping"),
@@ -170,5 +193,9 @@ def validate(receipt: Any) -> dict[str, Any]:
         if key in receipt and not holds(receipt[key]):
             raise InputError(f"the receipt's {key} must be {wanted}, not {shorten(receipt[key])}")
         if required and key not in receipt:
+            raise InputError(f"the receipt has no {key}")
+    begun = [pair for pair in CONTENTS if any(key in receipt for key in pair)]
+    for key in chain.from_iterable(begun or CONTENTS[:1]):
+        if key not in receipt:
             raise InputError(f"the receipt has no {key}")
     return receipt

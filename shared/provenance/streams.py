@@ -5,6 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from shared.media import picture, video
+from shared.media.sound import SOUND_DEMUXERS
+
+DEMUXERS = video.DEMUXERS | SOUND_DEMUXERS
+"""What may carry a receipt in its comment."""
 
 
 def stream_hashes(path: Path) -> dict[str, str]:
@@ -18,6 +22,6 @@ def stream_hashes(path: Path) -> dict[str, str]:
     if path.suffix.lower() == ".gif":
         # A GIF's packets carry the comment too; its pixels come back as they were encoded.
         return {"video": picture.pixels_sha256(video.decode(path)[0])}
-    if path.suffix.lower() in video.DEMUXERS:
-        return video.packet_hashes(path)
+    if path.suffix.lower() in DEMUXERS:
+        return video.packet_hashes(path, DEMUXERS)
     return {"video": picture.png_sha256([path])}

@@ -2,20 +2,49 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from shared.config import one_of
 from shared.errors import InputError
-from shared.media import picture, video
+from shared.media import picture, soundtrack, video
 from shared.media.clip import Clip
 from shared.media.files import replacing
+from shared.media.muxing import write_film
 from shared.media.naming import SUFFIXES
+from shared.media.sound import write_wav
+from shared.media.soundtrack import Soundtrack
 from shared.provenance import places, receipt
 from shared.provenance.streams import stream_hashes
 
 
-def write_with_receipt(clip: Clip, path: Path) -> Path:
-    """Write a clip in the format of the path's suffix, with the receipt inside; see `Clip.save`."""
+def write_with_receipt(made: Clip | Soundtrack, path: Path) -> Path:
+    """Write a clip or a sound in the format of the path's suffix, with the receipt inside; see their `save`."""
+    return _write_clip(made, path) if isinstance(made, Clip) else _write_soundtrack(made, path)
+
+
+def _write_soundtrack(track: Soundtrack, path: Path) -> Path:
+    suffix = path.suffix.lower()
+    if suffix not in soundtrack.SUFFIXES:
+        raise InputError(f"{path} must end in {one_of(soundtrack.SUFFIXES)}")
+    if suffix != ".wav" and track.film is None:
+        raise InputError(f"{path} is a film's name, and the sound is made for none: name a .wav file")
+    sound = track.written or track.sound
+
+    def write(file: Path, comment: str) -> None:
+        if suffix == ".wav" or track.film is None:
+            write_wav(sound, file, comment)
+        else:
+            write_film(track.film, sound, file, track.keep, comment)
+
+    with replacing(path) as temporary:
+        _with_comment(track, temporary, write, ("audio",) if suffix == ".wav" else ("audio", "video"))
+        places.seal(temporary)
+    return path
+
+
+def _write_clip(clip: Clip, path: Path) -> Path:
     suffix = path.suffix.lower()
     if suffix not in ("", *SUFFIXES):
         raise InputError(f"{path} must end in {one_of(SUFFIXES)}, or in nothing for a folder of PNGs")
@@ -48,8 +77,17 @@ def _write_film(clip: Clip, path: Path) -> None:
         video.encode(clip.frames, clip.fps, path)
         places.insert_in_gif(path, receipt.canonical(receipt.build(clip, stream_hashes(path))))
         return
-    # The streams can be hashed only once they are muxed, and the comment must be there before: so it has
-    # zeros in place of their hash, as it has for the whole file's.
-    draft = receipt.canonical(receipt.build(clip, {"video": receipt.ZEROS}))
-    video.encode(clip.frames, clip.fps, path, comment=draft)
-    places.replace_text(path, draft, receipt.canonical(receipt.build(clip, stream_hashes(path))))
+    _with_comment(clip, path, partial(video.encode, clip.frames, clip.fps), ("video",))
+
+
+def _with_comment(
+    made: Clip | Soundtrack, path: Path, write: Callable[[Path, str], None], streams: Sequence[str]
+) -> None:
+    """Write a file with its receipt for a comment.
+
+    The streams can be hashed only once they are muxed, and the comment must be there before: so it has zeros in
+    place of their hash, as it has for the whole file's.
+    """
+    draft = receipt.canonical(receipt.build(made, dict.fromkeys(streams, receipt.ZEROS)))
+    write(path, draft)
+    places.replace_text(path, draft, receipt.canonical(receipt.build(made, stream_hashes(path))))

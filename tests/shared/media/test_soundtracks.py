@@ -1,0 +1,96 @@
+"""Films with a new sound: the picture untouched, the sound's duration exact, the receipt in the file."""
+
+from fractions import Fraction
+
+import av
+import numpy as np
+import pytest
+
+from shared import provenance
+from shared.errors import InputError
+from shared.media import Clip, read_sound
+from shared.media.sound import Sound
+from shared.media.soundtrack import Soundtrack, samples_sha256
+from shared.media.video import decode, packet_hashes
+
+RATE = 16_000
+
+
+def tone(seconds, rate=RATE, channels=1, frequency=440):
+    wave = 0.4 * np.sin(2 * np.pi * frequency * np.arange(round(seconds * rate)) / rate)
+    return Sound(np.tile(wave, (channels, 1)).astype(np.float32), rate)
+
+
+def film(folder, fps=8, frames=9, name="film.mp4"):
+    rng = np.random.default_rng(0)
+    return Clip(rng.integers(0, 256, (frames, 32, 48, 3), dtype=np.uint8), fps).save(folder / name)
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+@pytest.mark.parametrize(("fps", "frames"), [(8, 9), (24000 / 1001, 31), (60, 7), (25, 300)])
+def test_the_picture_is_copied_and_the_sound_lasts_as_long_as_it(tmp_path, suffix, fps, frames):
+    source = film(tmp_path, fps, frames)
+    seconds = frames / fps
+    made = Soundtrack(tone(seconds), film=source).save(tmp_path / f"new{suffix}")
+    assert packet_hashes(made)["video"] == packet_hashes(source)["video"]
+    assert np.array_equal(decode(made)[0], decode(source)[0])
+    with av.open(str(made)) as container:
+        track = container.streams.audio[0]
+        assert track.codec_context.name == "aac"
+        if suffix == ".mp4":
+            assert track.duration * track.time_base == Fraction(round(seconds * RATE), RATE)
+    heard = read_sound(made)
+    assert heard.sample_rate == RATE
+    assert 0 <= heard.waveform.shape[1] - round(seconds * RATE) < 2 * 1024
+    wanted = tone(seconds).waveform[0]
+    start = slice(2048, min(len(wanted), 8000) - 512)
+    if start.stop > start.start:
+        assert np.abs(heard.waveform[0, start] - wanted[start]).max() < 0.1
+
+
+def test_the_receipt_tells_of_the_sound_and_of_what_changed(tmp_path):
+    track = Soundtrack(tone(1.0), film=film(tmp_path), metadata={"command": "v2a", "seed": 3})
+    for name in ("new.mp4", "new.mkv", "new.wav"):
+        made = track.save(tmp_path / name)
+        receipt = provenance.read_receipt(made)
+        assert receipt["raw_samples_sha256"] == samples_sha256(track.sound)
+        assert receipt["sound"] == {"channels": 1, "samples": RATE, "sample_rate": RATE}
+        assert provenance.verify(made).holds
+    data = bytearray(made.read_bytes())
+    data[-100] ^= 1
+    made.write_bytes(data)
+    assert provenance.verify(made).changed == ("sound",)
+
+
+def test_a_wav_holds_every_sample(tmp_path):
+    sound = tone(0.3, channels=2)
+    made = Soundtrack(sound).save(tmp_path / "new.wav")
+    assert np.array_equal(read_sound(made).waveform, sound.waveform)
+
+
+def test_the_films_own_sound_may_stay_beside_the_new_one(tmp_path):
+    first = Soundtrack(tone(1.125, frequency=220), film=film(tmp_path)).save(tmp_path / "first.mp4")
+    both = Soundtrack(tone(1.125), film=first, keep=True).save(tmp_path / "both.mp4")
+    alone = Soundtrack(tone(1.125), film=first).save(tmp_path / "alone.mp4")
+    with av.open(str(both)) as container:
+        assert len(container.streams.audio) == 2
+    with av.open(str(alone)) as container:
+        assert len(container.streams.audio) == 1
+    assert np.allclose(read_sound(both).waveform, read_sound(first).waveform)
+
+
+def test_bad_input_is_one_line_and_leaves_nothing(tmp_path):
+    source = film(tmp_path)
+    gif = film(tmp_path, name="film.gif")
+    broken = tmp_path / "broken.mp4"
+    broken.write_bytes(source.read_bytes()[:300])
+    for track, name, words in [
+        (Soundtrack(tone(1.0)), "new.mp4", "made for none"),
+        (Soundtrack(tone(1.0), film=source), "new.avi", "must end in"),
+        (Soundtrack(tone(1.0), film=gif), "new.mp4", "cannot be copied"),
+        (Soundtrack(tone(1.0), film=broken), "new.mp4", "has no picture"),
+    ]:
+        with pytest.raises(InputError, match=words) as caught:
+            track.save(tmp_path / "out" / name)
+        assert "\n" not in str(caught.value)
+        assert not list((tmp_path / "out").glob("*")) if (tmp_path / "out").exists() else True
