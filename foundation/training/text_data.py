@@ -69,8 +69,7 @@ def draw_subject(rng: np.random.Generator, split: Split = "train") -> Scene | Pu
         return sample_puppet(rng, split=split)
     if draw < 0.6:
         return sample_scene(rng, split=split, actors=2)
-    kind = {"camera": draw < 0.75, "material": draw >= 0.9}
-    return sample_scene(rng, split=split, actors=1, **kind)
+    return sample_scene(rng, split=split, actors=1, camera=draw < 0.75, material=draw >= 0.9)
 
 
 def say(subject: Scene | Puppet, rng: np.random.Generator, style: Style, still: bool = False) -> str:

@@ -12,10 +12,10 @@ from pathlib import Path
 import torch
 from accelerate import Accelerator, PartialState
 from accelerate.tracking import get_available_trackers
-from diffusers.training_utils import EMAModel
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from foundation.training.averaging import MovingAverage
 from foundation.training.checkpoint import check_fits, checkpoints, prune, read_checkpoint, write_checkpoint
 from foundation.training.config import Training
 from foundation.training.loading import Samples, Share, Shares, load
@@ -102,7 +102,7 @@ class Trainer:
         prepared = self.accelerator.prepare(objective, *([self.optimizer] if sharded else []))
         self.objective = prepared[0] if sharded else prepared
         self.trained = {k: p for k, p in self.model.named_parameters() if p.requires_grad}
-        self.ema = EMAModel(self.trained.values(), decay=config.ema_decay, foreach=True)
+        self.ema = MovingAverage(self.trained.values(), decay=config.ema_decay)
         self.shares = Shares(
             samples,
             order or SampleOrder(len(samples), config.seed),
