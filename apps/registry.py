@@ -29,7 +29,7 @@ EVALUATIONS = {
 }
 """Name -> module with `Evaluation` (the settings) and `evaluate`, and its line of help."""
 
-REMAKERS = {"i2v": "apps.i2v.cli"}
+REMAKERS = {"i2v": "apps.i2v.cli", "v2a": "apps.v2a.cli"}
 """Command -> module with `remake`, which makes its clips again."""
 
 DATA: dict[str, tuple[str, str]] = {}

@@ -73,7 +73,7 @@ class AudioTransformer(StoredModel, ConfigMixin, PeftAdapterMixin, CacheMixin, A
     def __init__(
         self,
         latent_channels: int = 8,
-        latent_bands: int = 16,
+        latent_bands: int = 8,
         num_attention_heads: int = 4,
         attention_head_dim: int = 32,
         num_layers: int = 1,

@@ -1,0 +1,204 @@
+"""`kinora v2a`: a clip is given a sound."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from apps.v2a.request import VideoToAudioRequest
+from foundation.cli import first_seed
+from foundation.inputs import describe_inputs
+from foundation.weights.lora.source import check_loras
+from shared.config import from_argv, from_mapping, settings, shorten, to_mapping
+from shared.console import note, progress, result, run
+from shared.errors import InputError
+from shared.media.naming import Output
+
+if TYPE_CHECKING:
+    from apps.v2a.pipeline import VideoToAudioPipeline
+    from shared.media.sound import Sound
+    from shared.media.soundtrack import Soundtrack
+
+DESCRIPTION = "A clip is given a sound; a sentence alone becomes one."
+
+
+def main(argv: list[str]) -> None:
+    """Read the flags and make the sounds.
+
+    Raises:
+        KinoraError: A flag, the clip, the model or the place for the result is refused.
+    """
+    make(from_argv(VideoToAudioRequest, argv, "kinora v2a", DESCRIPTION, word="video"))
+
+
+def make(request: VideoToAudioRequest) -> list[Path]:
+    """Make every sound of a request and print where it is.
+
+    What needs no model (the clip, LoRA files, the place for the results) is checked before torch is imported.
+
+    Returns:
+        The paths in the order of seeds, a WAV after its film where both are asked for.
+    """
+    output = _output(request)
+    own = _own_sound(request)
+    check_loras(request.lora)
+    first = first_seed(request)
+
+    pipe = _load(request)
+    resolved = _resolved(request, pipe)
+    paths = []
+    for seed in range(first, first + request.count):
+        track = _track(pipe, dataclasses.replace(resolved, seed=seed, count=1), own)
+        title = request.prompt if request.video is None else request.video.stem
+        path = track.save(output.path(title, seed, frames=2))
+        paths += [path, track.save(path.with_suffix(".wav"))] if request.wav else [path]
+    for path in paths:
+        result(str(path))
+    return paths
+
+
+def remake(recorded: Mapping[str, Any], chosen: Mapping[str, Any]) -> Soundtrack:
+    """Make one sound of a recorded request, as `kinora rerun` asks for it.
+
+    Args:
+        recorded: a stranger's settings; what belongs to a machine, such as paths, is ignored.
+        chosen: settings that hold instead, and under `inputs` the clip on this machine.
+
+    Raises:
+        KinoraError: A setting, the model or the clip is refused.
+    """
+    known = settings(VideoToAudioRequest)
+    kept = {key: value for key, value in recorded.items() if key not in known or not known[key][1].local}
+    inputs = dict(chosen.get("inputs", {}))
+    ours = {key: value for key, value in chosen.items() if key in known}
+    video = inputs.pop("video", None)
+    if inputs:
+        raise InputError(f"the receipt's input {shorten(next(iter(inputs)))} is none that v2a takes")
+    request = from_mapping(VideoToAudioRequest, {**kept, "count": 1, "video": video} if video else kept)
+    request = dataclasses.replace(request, **ours)
+    pipe = _load(request)
+    return _track(pipe, _resolved(request, pipe), _own_sound(request))
+
+
+def weights(model: str) -> dict[str, Path]:
+    """The weights files of a model, by which `kinora rerun` knows it."""
+    from apps.v2a.weights import find_folder, weight_files
+
+    return weight_files(find_folder(model))
+
+
+def _output(request: VideoToAudioRequest) -> Output:
+    """Where the results go, checked; the clip is opened, so that a wrong file costs no waiting."""
+    from shared.media.soundtrack import SUFFIXES
+
+    explicit = request.out is not None and request.out.suffix != "" and not request.out.is_dir()
+    kind = None if explicit else "wav" if request.video is None else _kind(request.video)
+    output = Output.plan(request.out, kind, request.count > 1, SUFFIXES)
+    if request.video is None:
+        if explicit and output.place.suffix.lower() != ".wav":
+            raise InputError(f"out: {output.place} is a film's name, and there is no clip: name a .wav file")
+        return output
+    from apps.v2a.preprocess import check_film
+    from shared.media.muxing import check_copy
+
+    check_film(request.video)
+    suffix = output.place.suffix.lower() if explicit else f".{kind}"
+    if suffix != ".wav":
+        check_copy(request.video, suffix)
+    if explicit and output.place.exists() and output.place.samefile(request.video):
+        raise InputError(f"out: {output.place} is the clip itself: give another name")
+    return output
+
+
+def _kind(video: Path) -> str:
+    """The container in which a clip's picture can stand."""
+    return "mkv" if video.suffix.lower() in (".mkv", ".webm") else "mp4"
+
+
+def _own_sound(request: VideoToAudioRequest) -> Sound | None:
+    """The clip's own sound, where it is to be mixed with the new one."""
+    if request.video is None or request.mix == "replace":
+        return None
+    from shared.media.sound import read_sound
+
+    own = read_sound(request.video)
+    if own is None or not own.waveform.size:
+        note(f"{request.video} has no sound of its own: the new one stands alone")
+        return None
+    return own
+
+
+def _load(request: VideoToAudioRequest) -> VideoToAudioPipeline:
+    """The pipeline that a request names; torch is imported here."""
+    from apps.v2a.pipeline import VideoToAudioPipeline
+
+    return VideoToAudioPipeline.from_pretrained(
+        request.model, request.lora, request.device, request.dtype, note=note
+    )
+
+
+def _resolved(request: VideoToAudioRequest, pipe: VideoToAudioPipeline) -> VideoToAudioRequest:
+    """What the user left open filled in with what the model folder says."""
+    own = pipe.defaults
+    filled = {
+        name: getattr(own, name) for name in ("steps", "cfg", "shift") if getattr(request, name) is None
+    }
+    if request.video is None and request.seconds is None:
+        filled["seconds"] = own.layout.window_seconds
+    return dataclasses.replace(request, **filled)
+
+
+def _track(pipe: VideoToAudioPipeline, request: VideoToAudioRequest, own: Sound | None) -> Soundtrack:
+    """One sound, with all that its receipt says."""
+    from apps.v2a.loudness import mixed
+
+    assert request.steps is not None and request.seed is not None
+    with progress(request.steps, "denoising") as bar:
+        track = pipe(
+            request.video,
+            request.prompt,
+            negative_prompt=request.negative_prompt,
+            music=request.music,
+            voice=request.voice,
+            seconds=request.seconds,
+            steps=request.steps,
+            seed=request.seed,
+            cfg=request.cfg,
+            shift=request.shift,
+            loudness=request.loudness,
+            on_step=lambda *_: bar.advance(),
+            note=note,
+        )
+    about = {
+        **track.metadata,
+        "command": "v2a",
+        "request": to_mapping(request),
+        "seed": request.seed,
+        **({} if request.video is None else _about_film(request.video)),
+    }
+    together = mixed(own, track.sound, request.loudness) if own and request.mix == "mix" else None
+    keep = own is not None and request.mix == "keep"
+    return dataclasses.replace(track, written=together, keep=keep, metadata=about)
+
+
+def _about_film(video: Path) -> dict[str, Any]:
+    """What a receipt says of the clip that was given a sound: its hash, and the clip's own receipt, if it has one."""
+    from shared.provenance import find_receipt
+
+    about: dict[str, Any] = {"inputs": describe_inputs({"video": video})}
+    try:
+        own = find_receipt(video)
+    except InputError as error:
+        note(f"{video}: its receipt is left out: {error}")
+        return about
+    if own is None:
+        return about
+    # A file has one hash in it, by which its receipt is found.
+    return {**about, "film": {key: value for key, value in own.items() if key != "file_sha256"}}
+
+
+if __name__ == "__main__":
+    sys.exit(run(main, sys.argv[1:]))
