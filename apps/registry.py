@@ -17,6 +17,12 @@ RECIPES = {
     "i2v": ("apps.i2v.recipes.i2v", "image-to-video, from text-to-video weights"),
     "i2v_portrait": ("apps.i2v.recipes.i2v_portrait", "image-to-video, fine-tuned on clips of people"),
     "i2v_lora": ("apps.i2v.recipes.i2v_lora", "image-to-video as an adapter"),
+    "av_consistency": (
+        "apps.v2a.recipes.av_consistency",
+        "which sound belongs to which picture, and the small encoders of v2a",
+    ),
+    "v2a": ("apps.v2a.recipes.v2a", "the sound transformer, on frozen latents"),
+    "v2a_lora": ("apps.v2a.recipes.v2a_lora", "an adapter for it, from a few clips with sound"),
     "rewrite": ("apps.prompt_rewrite.recipes.rewrite", "the starter's prompt rewriter, from nothing"),
     "rewrite_lora": ("apps.prompt_rewrite.recipes.rewrite_lora", "an adapter for a chat model, on pairs"),
 }
@@ -25,6 +31,7 @@ RECIPES = {
 EVALUATIONS = {
     "codec": ("apps.v2a.codec.evaluation", "what sounds lose on their way to latents and back"),
     "i2v": ("apps.i2v.evaluation", "clips of pictures that training never saw, and clips that go on"),
+    "v2a": ("apps.v2a.evaluation", "sounds of clips that training never saw: moments and materials"),
     "rewrite": ("apps.prompt_rewrite.evaluation", "what rewrites keep of held-out prompts"),
 }
 """Name -> module with `Evaluation` (the settings) and `evaluate`, and its line of help."""
