@@ -145,6 +145,10 @@ def load_mel_vae(folder: Path | str) -> MelVAE:
         WeightsError: files are missing or damaged, or do not fit.
     """
     folder = Path(folder)
+    if not (folder / "config.json").is_file():
+        raise WeightsError(
+            f"{folder} holds no mel VAE: config.json is missing; kinora train mel_vae makes one"
+        )
     try:
         config: Any = json.loads((folder / "config.json").read_text())
     except (OSError, ValueError) as error:
