@@ -80,14 +80,7 @@ def judge_pictures(
             tally.add(case, answers)
             on_clip(prompt, shown, answers)
         figures[f"pictures against the VAE's own, {case} (dB)"] = float(np.mean(kept))
-    settings = {
-        "pictures": sum(case_counts(count).values()),
-        "size": str(size),
-        "frames": frames,
-        "steps": sampling.steps,
-        "cfg": sampling.cfg,
-        "shift": sampling.shift,
-    }
+    settings = {"pictures": sum(case_counts(count).values()), **sampling.described(size, frames)}
     return Scores("i2v", settings, tally.shares(), figures)
 
 

@@ -56,6 +56,16 @@ class Sampling:
         """Noise levels (steps + 1,), from 1 to 0."""
         return flow_sigmas(self.steps, self.shift)
 
+    def described(self, size: Size, frames: int) -> dict[str, float | int | str]:
+        """The settings as scores keep them, for clips of that size and length."""
+        return {
+            "size": str(size),
+            "frames": frames,
+            "steps": self.steps,
+            "cfg": self.cfg,
+            "shift": self.shift,
+        }
+
 
 def prompt_counts(count: int) -> dict[str, int]:
     """How many prompts of each world go with `count` of single objects."""
@@ -136,13 +146,6 @@ def evaluate_t2v(
             tally.add(world, scores)
             on_clip(prompt, frames, scores)
     size, frames = sampling.size or pipe.defaults.size, sampling.frames or pipe.defaults.frames
-    settings = {
-        "prompts": sum(counts.values()),
-        "size": str(size),
-        "frames": frames,
-        "steps": sampling.steps,
-        "cfg": sampling.cfg,
-        "shift": sampling.shift,
-    }
+    settings = {"prompts": sum(counts.values()), **sampling.described(size, frames)}
     own = (size, frames) == (pipe.defaults.size, pipe.defaults.frames)
     return Scores("t2v" if own else f"t2v-{size}x{frames}", settings, tally.shares())
