@@ -24,7 +24,7 @@ SHARD = 500
 """Clips per shard."""
 
 BATCH = 20
-"""Clips encoded at a time."""
+"""Clips of the default shape that are encoded at a time; of larger ones fewer, so that memory stays the same."""
 
 
 class LatentCache:
@@ -71,6 +71,11 @@ class ClipShape:
     def kind(self) -> TemplateKind:
         """Which template the captions go into."""
         return "image" if self.frames == 1 else "video"
+
+    @property
+    def pixels(self) -> int:
+        """Of all frames together."""
+        return self.frames * self.width * self.height
 
     def clip(self, seed: int, world: str) -> ToyClip:
         """One of the toybox's clips in this shape."""
@@ -147,8 +152,9 @@ def _encode_clips(
     world: str, seeds: range, vae: CausalVideoVAE, shape: ClipShape, encoder: ClipEncoder
 ) -> Shard:
     latents = []
-    for first in range(seeds.start, seeds.stop, BATCH):
-        clips = [shape.clip(seed, world).frames for seed in range(first, min(first + BATCH, seeds.stop))]
+    batch = max(1, min(BATCH, BATCH * DEFAULT_SHAPE.pixels // shape.pixels))
+    for first in range(seeds.start, seeds.stop, batch):
+        clips = [shape.clip(seed, world).frames for seed in range(first, min(first + batch, seeds.stop))]
         latents.append(encoder(clips, vae))
     return {"latents": torch.cat(latents)}
 
