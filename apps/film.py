@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from apps.prompt_rewrite.request import BackendName, RewriterSettings, from_environment
+from foundation.host import TERMINAL, Host
 from shared.config import Schema, from_argv, setting
 from shared.config import settings as settings_of
 from shared.console import note, printable
@@ -62,16 +63,29 @@ def generate(
 
     Args:
         schema: the command's request.
-        make: carries it out: `make(request)`, or `make(request, prepare)` to have its prompts prepared.
+        make: carries it out: `make(request, prepare, host)`, where `prepare` may be left out.
         argv: the command line.
         prog: the command's name, for messages.
         description: its line of help.
     """
-    asked: Any = from_argv(with_rewriting(schema), argv, prog, description)
+    carry_out(schema, make, from_argv(with_rewriting(schema), argv, prog, description))
+
+
+def carry_out(schema: type[Schema], make: Callable[..., Any], asked: Any, host: Host = TERMINAL) -> Any:
+    """Make what a request `with_rewriting` asks for.
+
+    Args:
+        schema: the command's request.
+        make: as in `generate`.
+        asked: the command's request together with the rewriter's settings.
+        host: who carries it out.
+
+    Returns:
+        What `make` returns.
+    """
     request = schema(**{name: getattr(asked, name) for name in settings_of(schema)})
     if asked.rewrite == "off":
-        make(request)
-        return
+        return make(request, host=host)
     rewriting = from_environment(
         RewriterSettings(
             mode=asked.rewrite,
@@ -81,7 +95,7 @@ def generate(
         ),
         os.environ,
     )
-    make(request, lambda prompts: rewrite_all(prompts, rewriting))
+    return make(request, lambda prompts: rewrite_all(prompts, rewriting), host)
 
 
 def with_rewriting(schema: type[Schema]) -> Any:

@@ -8,10 +8,11 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
+from foundation.host import TERMINAL, Host
 from foundation.request import TextToVideoRequest, read_prompts, resolve
 from foundation.weights.lora.source import check_loras
 from shared.config import from_argv, from_mapping, to_mapping
-from shared.console import note, progress, result, run
+from shared.console import note, result, run
 from shared.errors import InputError
 from shared.media.naming import Output, sheet_path
 
@@ -39,7 +40,9 @@ def as_given(prompts: list[str]) -> list[tuple[str, dict[str, Any]]]:
 
 
 def make(
-    request: TextToVideoRequest, prepare: Callable[[list[str]], list[tuple[str, dict[str, Any]]]] = as_given
+    request: TextToVideoRequest,
+    prepare: Callable[[list[str]], list[tuple[str, dict[str, Any]]]] = as_given,
+    host: Host = TERMINAL,
 ) -> list[Path]:
     """Make every clip of a request and print where it is.
 
@@ -48,6 +51,7 @@ def make(
     Args:
         request: What to make.
         prepare: Gives each prompt as the model shall read it, with what else its receipt says of it.
+        host: Loads the model and watches the steps.
 
     Returns:
         The paths of the clips in the order of prompts, then of seeds.
@@ -58,7 +62,7 @@ def make(
     first = first_seed(request)
 
     told = prepare(prompts)
-    pipe = _load(request)
+    pipe = _load(request, host)
     resolved, notes = resolve(request, pipe.defaults)
     for line in notes:
         note(line)
@@ -66,7 +70,7 @@ def make(
     for prompt, about in told:
         for seed in range(first, first + request.count):
             one = dataclasses.replace(resolved, prompt=prompt, prompts=None, seed=seed, count=1)
-            paths.append(keep(_clip(pipe, one), one, output, about))
+            paths.append(keep(_clip(pipe, one, host), one, output, {**about, **host.about}))
     return paths
 
 
@@ -114,19 +118,24 @@ def remake(recorded: Mapping[str, Any], chosen: Mapping[str, Any]) -> Clip:
     return _clip(pipe, resolve(request, pipe.defaults)[0])
 
 
-def _load(request: TextToVideoRequest) -> TextToVideoPipeline:
+def _load(request: TextToVideoRequest, host: Host = TERMINAL) -> TextToVideoPipeline:
     """The pipeline that a request names; torch is imported here."""
     from foundation.pipeline import TextToVideoPipeline
 
-    return TextToVideoPipeline.from_pretrained(
-        request.model, base=request.base, lora=request.lora, note=note, **request.runtime()
+    return host.load(
+        TextToVideoPipeline.from_pretrained,
+        request.model,
+        base=request.base,
+        lora=request.lora,
+        note=note,
+        **request.runtime(),
     )
 
 
-def _clip(pipe: TextToVideoPipeline, request: TextToVideoRequest) -> Clip:
+def _clip(pipe: TextToVideoPipeline, request: TextToVideoRequest, host: Host = TERMINAL) -> Clip:
     """One clip, with all that its receipt says."""
     assert request.prompt is not None and request.steps is not None and request.seed is not None
-    with progress(request.steps, "denoising") as bar:
+    with host.sampling(request.steps, "denoising") as watcher:
         clip = pipe(
             request.prompt,
             negative_prompt=request.negative_prompt,
@@ -137,7 +146,7 @@ def _clip(pipe: TextToVideoPipeline, request: TextToVideoRequest) -> Clip:
             cfg=request.cfg,
             guidance=request.guidance,
             shift=request.shift,
-            on_step=lambda *_: bar.advance(),
+            on_step=watcher,
             note=note,
         )
     about = {**clip.metadata, "command": "t2v", "request": to_mapping(request), "seed": request.seed}

@@ -12,11 +12,12 @@ from apps.i2v.keyframes import Keyframe
 from apps.i2v.preprocess import nearest_size, pictures_in, read_picture
 from apps.i2v.request import ImageToVideoRequest
 from foundation.cli import as_given, first_seed, keep
+from foundation.host import TERMINAL, Host
 from foundation.inputs import describe_inputs
 from foundation.request import FRAME_STRIDE, read_prompts, resolve
 from foundation.weights.lora.source import check_loras
 from shared.config import Size, from_argv, from_mapping, settings, to_mapping
-from shared.console import note, progress, run
+from shared.console import note, run
 from shared.errors import InputError
 from shared.media import read_clip
 from shared.media.naming import Output
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from apps.i2v.pipeline import ImageToVideoPipeline
-    from foundation.flow.sampler import Step
     from shared.media import Clip
 
 
@@ -41,6 +41,7 @@ def main(argv: list[str]) -> None:
 def make(
     request: ImageToVideoRequest,
     prepare: Callable[[list[str]], list[tuple[str, dict[str, Any]]]] = as_given,
+    host: Host = TERMINAL,
 ) -> list[Path]:
     """Make every clip of a request and print where it is.
 
@@ -49,6 +50,7 @@ def make(
     Args:
         request: What to make.
         prepare: Gives each prompt as the model shall read it, with what else its receipt says of it.
+        host: Loads the model and watches the steps.
 
     Returns:
         The paths of the clips in the order of pictures, then of prompts, then of seeds.
@@ -62,7 +64,7 @@ def make(
     seed = first_seed(request)
 
     told = prepare(prompts)
-    pipe = _load(request)
+    pipe = _load(request, host)
     paths = []
     for one in batch:
         resolved = _resolved(one, pipe)
@@ -71,8 +73,8 @@ def make(
                 single = dataclasses.replace(
                     resolved, prompt=prompt, prompts=None, seed=seed + number, count=1
                 )
-                clip, latents = _clip(pipe, single)
-                paths.append(keep(clip, single, output, about))
+                clip, latents = _clip(pipe, single, host)
+                paths.append(keep(clip, single, output, {**about, **host.about}))
                 if request.keep_latents:
                     _keep_latents(latents, clip, paths[-1], pipe)
     return paths
@@ -145,11 +147,12 @@ def _settings_of(files: Mapping[str, Path]) -> dict[str, Any]:
     return found
 
 
-def _load(request: ImageToVideoRequest) -> ImageToVideoPipeline:
+def _load(request: ImageToVideoRequest, host: Host = TERMINAL) -> ImageToVideoPipeline:
     """The pipeline that a request names; torch is imported here."""
     from apps.i2v.pipeline import ImageToVideoPipeline
 
-    return ImageToVideoPipeline.from_pretrained(
+    return host.load(
+        ImageToVideoPipeline.from_pretrained,
         request.model,
         base=request.base,
         lora=request.lora,
@@ -174,17 +177,13 @@ def _resolved(request: ImageToVideoRequest, pipe: ImageToVideoPipeline) -> Image
     return resolved
 
 
-def _clip(pipe: ImageToVideoPipeline, request: ImageToVideoRequest) -> tuple[Clip, Tensor]:
+def _clip(
+    pipe: ImageToVideoPipeline, request: ImageToVideoRequest, host: Host = TERMINAL
+) -> tuple[Clip, Tensor]:
     """One clip, with all that its receipt says, and its latents."""
     assert request.prompt is not None and request.steps is not None and request.seed is not None
     windows = 1 if request.extend is None else request.extensions
-    steps: list[Tensor] = []
-    with progress(request.steps * windows, "denoising") as bar:
-
-        def on_step(step: Step, latents: Tensor, denoised: Tensor) -> None:
-            steps[:] = [latents]
-            bar.advance()
-
+    with host.sampling(request.steps * windows, "denoising") as watcher:
         common = {
             "negative_prompt": request.negative_prompt,
             "steps": request.steps,
@@ -193,7 +192,7 @@ def _clip(pipe: ImageToVideoPipeline, request: ImageToVideoRequest) -> tuple[Cli
             "cfg": request.cfg,
             "guidance": request.guidance,
             "shift": request.shift,
-            "on_step": on_step,
+            "on_step": watcher,
             "note": note,
         }
         if request.extend is not None:
@@ -211,7 +210,8 @@ def _clip(pipe: ImageToVideoPipeline, request: ImageToVideoRequest) -> tuple[Cli
                 size=request.size,
                 **common,
             )
-            latents = steps[0]
+            assert watcher.latents is not None
+            latents = watcher.latents
     about = {
         **clip.metadata,
         "command": "i2v",

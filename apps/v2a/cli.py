@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from apps.v2a.request import VideoToAudioRequest
 from foundation.cli import first_seed
+from foundation.host import TERMINAL, Host
 from foundation.inputs import describe_inputs
 from foundation.weights.lora.source import check_loras
 from shared.config import from_argv, from_mapping, settings, shorten, to_mapping
-from shared.console import note, progress, result, run
+from shared.console import note, result, run
 from shared.errors import InputError
 from shared.media.naming import Output
 
@@ -34,10 +35,14 @@ def main(argv: list[str]) -> None:
     make(from_argv(VideoToAudioRequest, argv, "kinora v2a", DESCRIPTION, word="video"))
 
 
-def make(request: VideoToAudioRequest) -> list[Path]:
+def make(request: VideoToAudioRequest, host: Host = TERMINAL) -> list[Path]:
     """Make every sound of a request and print where it is.
 
     What needs no model (the clip, LoRA files, the place for the results) is checked before torch is imported.
+
+    Args:
+        request: What to make.
+        host: Loads the model and watches the steps.
 
     Returns:
         The paths in the order of seeds, a WAV after its film where both are asked for.
@@ -47,11 +52,11 @@ def make(request: VideoToAudioRequest) -> list[Path]:
     check_loras(request.lora)
     first = first_seed(request)
 
-    pipe = _load(request)
+    pipe = _load(request, host)
     resolved = _resolved(request, pipe)
     paths = []
     for seed in range(first, first + request.count):
-        track = _track(pipe, dataclasses.replace(resolved, seed=seed, count=1), own)
+        track = _track(pipe, dataclasses.replace(resolved, seed=seed, count=1), own, host)
         title = request.prompt if request.video is None else request.video.stem
         path = track.save(output.path(title, seed, frames=2))
         paths += [path, track.save(path.with_suffix(".wav"))] if request.wav else [path]
@@ -131,12 +136,17 @@ def _own_sound(request: VideoToAudioRequest) -> Sound | None:
     return own
 
 
-def _load(request: VideoToAudioRequest) -> VideoToAudioPipeline:
+def _load(request: VideoToAudioRequest, host: Host = TERMINAL) -> VideoToAudioPipeline:
     """The pipeline that a request names; torch is imported here."""
     from apps.v2a.pipeline import VideoToAudioPipeline
 
-    return VideoToAudioPipeline.from_pretrained(
-        request.model, request.lora, request.device, request.dtype, note=note
+    return host.load(
+        VideoToAudioPipeline.from_pretrained,
+        request.model,
+        request.lora,
+        request.device,
+        request.dtype,
+        note=note,
     )
 
 
@@ -151,12 +161,14 @@ def _resolved(request: VideoToAudioRequest, pipe: VideoToAudioPipeline) -> Video
     return dataclasses.replace(request, **filled)
 
 
-def _track(pipe: VideoToAudioPipeline, request: VideoToAudioRequest, own: Sound | None) -> Soundtrack:
+def _track(
+    pipe: VideoToAudioPipeline, request: VideoToAudioRequest, own: Sound | None, host: Host = TERMINAL
+) -> Soundtrack:
     """One sound, with all that its receipt says."""
     from apps.v2a.loudness import mixed
 
     assert request.steps is not None and request.seed is not None
-    with progress(request.steps, "denoising") as bar:
+    with host.sampling(request.steps, "denoising") as watcher:
         track = pipe(
             request.video,
             request.prompt,
@@ -169,7 +181,7 @@ def _track(pipe: VideoToAudioPipeline, request: VideoToAudioRequest, own: Sound 
             cfg=request.cfg,
             shift=request.shift,
             loudness=request.loudness,
-            on_step=lambda *_: bar.advance(),
+            on_step=watcher,
             note=note,
         )
     about = {
@@ -178,6 +190,7 @@ def _track(pipe: VideoToAudioPipeline, request: VideoToAudioRequest, own: Sound 
         "request": to_mapping(request),
         "seed": request.seed,
         **({} if request.video is None else _about_film(request.video)),
+        **host.about,
     }
     together = mixed(own, track.sound, request.loudness) if own and request.mix == "mix" else None
     keep = own is not None and request.mix == "keep"

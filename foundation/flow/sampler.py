@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -40,6 +41,19 @@ OnStep = Callable[[Step, Tensor, Tensor], None]
 """Is told after each step: the step, the latents that it led to, and the present guess of the clean ones."""
 
 
+@runtime_checkable
+class Remembering(Protocol):
+    """An `on_step` that knows of a run which was broken off, and where it goes on."""
+
+    def __call__(self, step: Step, latents: Tensor, denoised: Tensor) -> None:
+        """See `OnStep`."""
+        ...
+
+    def resume(self, noise: Tensor, sigmas: Tensor) -> tuple[Tensor, int]:
+        """The latents to start from, and the index of the first step: `(noise, 0)` for a run that is new."""
+        ...
+
+
 @torch.no_grad()
 def sample(
     velocity: Velocity, noise: Tensor, sigmas: Tensor, on_step: OnStep | None = None, start: int = 0
@@ -51,7 +65,8 @@ def sample(
         noise: latents at the level sigmas[start]: pure noise at the beginning; to go on with a run, what
             `on_step` was given at step start - 1, or data brought to that level.
         sigmas: (steps + 1,) falling noise levels, on the CPU.
-        on_step: progress, preview and cancellation; its `denoised` is latents - sigma * velocity.
+        on_step: progress, preview and cancellation; its `denoised` is latents - sigma * velocity. One that is
+            `Remembering` decides where a run from the beginning starts.
         start: index of the first step to take.
 
     Returns:
@@ -65,6 +80,8 @@ def sample(
     total = len(deltas)
     if not 0 <= start <= total:
         raise InputError(f"start is {start}; it must be between 0 and the {total} steps")
+    if start == 0 and isinstance(on_step, Remembering):
+        noise, start = on_step.resume(noise, sigmas)
     latents = noise.float()
     for index in range(start, total):
         step = Step(index, total, levels[index])

@@ -35,6 +35,29 @@ def test_a_run_goes_on_from_any_step_bit_for_bit(steps, data):
     assert torch.equal(sample(bent, states[start], sigmas, start=start), whole)
 
 
+def test_a_callback_that_remembers_says_where_a_run_goes_on():
+    sigmas = flow_sigmas(6, 3.0)
+
+    class Remembering:
+        def __init__(self):
+            self.states, self.taken = [NOISE], []
+
+        def __call__(self, step, latents, denoised):
+            self.states.append(latents)
+            self.taken.append(step.index)
+
+        def resume(self, noise, sigmas):
+            return self.states[-1], len(self.states) - 1
+
+    memory = Remembering()
+    whole = sample(bent, NOISE, sigmas, memory)
+    memory.states, memory.taken = memory.states[:5], []
+    assert torch.equal(sample(bent, NOISE, sigmas, memory), whole)
+    assert memory.taken == [4, 5]
+    assert torch.equal(sample(bent, NOISE, sigmas, memory), whole)  # all steps were taken already
+    assert memory.taken == [4, 5]
+
+
 def test_every_step_is_reported_with_its_level_and_its_guess_of_the_result():
     sigmas = flow_sigmas(4, 7.0)
     data = torch.zeros_like(NOISE)
