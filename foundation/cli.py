@@ -12,7 +12,7 @@ from foundation.host import TERMINAL, Host
 from foundation.request import TextToVideoRequest, read_prompts, resolve
 from foundation.weights.lora.source import check_loras
 from shared.config import from_argv, from_mapping, to_mapping
-from shared.console import note, result, run
+from shared.console import note, run
 from shared.errors import InputError
 from shared.media.naming import Output, sheet_path
 
@@ -70,7 +70,7 @@ def make(
     for prompt, about in told:
         for seed in range(first, first + request.count):
             one = dataclasses.replace(resolved, prompt=prompt, prompts=None, seed=seed, count=1)
-            paths.append(keep(_clip(pipe, one, host), one, output, {**about, **host.about}))
+            paths.append(keep(_clip(pipe, one, host), one, output, about, host))
     return paths
 
 
@@ -90,13 +90,15 @@ def first_seed(request: Seeded) -> int:
     return seed
 
 
-def keep(clip: Clip, request: TextToVideoRequest, output: Output, about: Mapping[str, Any]) -> Path:
-    """Write a clip where it belongs, with `about` in its receipt, and print where that is."""
-    clip = dataclasses.replace(clip, metadata={**clip.metadata, **about})
+def keep(
+    clip: Clip, request: TextToVideoRequest, output: Output, about: Mapping[str, Any], host: Host = TERMINAL
+) -> Path:
+    """Write a clip where it belongs, with `about` in its receipt, and tell the host where that is."""
+    clip = dataclasses.replace(clip, metadata={**clip.metadata, **about, **host.about})
     path = clip.save(output.path(str(request.prompt), clip.metadata["seed"], len(clip.frames)))
-    result(str(path))
+    host.made(path)
     if request.contact_sheet:
-        _write_sheet(clip, path)
+        host.made(_write_sheet(clip, path))
     return path
 
 
@@ -153,14 +155,14 @@ def _clip(pipe: TextToVideoPipeline, request: TextToVideoRequest, host: Host = T
     return dataclasses.replace(clip, metadata=about)
 
 
-def _write_sheet(clip: Clip, path: Path) -> None:
+def _write_sheet(clip: Clip, path: Path) -> Path:
     from shared.media.files import replacing
     from shared.media.picture import contact_sheet, write_png
 
     sheet = sheet_path(path)
     with replacing(sheet) as temporary:
         write_png(contact_sheet(clip.frames, clip.fps), temporary)
-    result(str(sheet))
+    return sheet
 
 
 if __name__ == "__main__":

@@ -7,9 +7,11 @@ from contextlib import contextmanager
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from shared.console import progress
+from shared.console import progress, result
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from torch import Tensor
 
     from foundation.flow.sampler import OnStep, Step
@@ -58,6 +60,10 @@ class Host:
         """
         with progress(total, label) as bar:
             yield Watcher(lambda *_: bar.advance())
+
+    def made(self, path: Path) -> None:
+        """A file is there that was asked for."""
+        result(str(path))
 
 
 TERMINAL = Host()

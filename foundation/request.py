@@ -42,8 +42,8 @@ class ModelDefaults:
 
 
 @dataclass(frozen=True)
-class TextToVideoRequest(RuntimeSettings):
-    """One run of `kinora t2v`: a sentence becomes a clip.
+class VideoSettings(RuntimeSettings):
+    """What every command that makes clips lets people set about a clip and its model.
 
     Fields left at None are decided by the model folder (see `resolve`), the rest is checked on construction.
 
@@ -51,10 +51,6 @@ class TextToVideoRequest(RuntimeSettings):
         InputError: A value out of bounds, or two settings that contradict each other.
     """
 
-    prompt: str | None = setting(None, "what the clip shows")
-    prompts: Path | None = setting(
-        None, "a text file with one prompt per line, instead of --prompt", metavar="FILE", local=True
-    )
     negative_prompt: str = setting("", "what the clip shall not show; works through cfg")
     steps: int | None = setting(
         None, "denoising steps", minimum=1, maximum=1000, unset="the model folder's", metavar="N"
@@ -77,7 +73,6 @@ class TextToVideoRequest(RuntimeSettings):
         maximum=MOST_FRAMES,
         unset="the model folder's",
     )
-    count: int = setting(1, "clips per prompt, with seeds counted up", minimum=1, maximum=1000)
     guidance: float | None = setting(
         None,
         "embedded guidance, for weights that have it",
@@ -103,23 +98,9 @@ class TextToVideoRequest(RuntimeSettings):
     lora: tuple[Lora, ...] = setting(
         (), "a LoRA on top of the model; may be given several times", metavar="FILE[:SCALE]", local=True
     )
-    out: Path | None = setting(
-        None, "a file (.mp4 .mkv .gif .png) or a folder; files in a folder are named and never replaced",
-        unset="outputs/", local=True,
-    )  # fmt: skip
-    format: Literal["mp4", "mkv", "gif", "png"] | None = setting(
-        None, "mkv is lossless, png a folder of frames", unset="mp4, png for one frame"
-    )
-    contact_sheet: bool = setting(False, "also write a PNG with frames of the clip side by side")
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if (self.prompt is None) == (self.prompts is None):
-            raise InputError(
-                "give either prompt or prompts" + (", not both" if self.prompt is not None else "")
-            )
-        if self.prompt is not None:
-            check_prompt(self.prompt)
         if len(self.negative_prompt) > PROMPT_LIMIT:
             check_prompt(self.negative_prompt, "negative_prompt")
         if self.seconds is not None and self.frames is not None:
@@ -132,15 +113,47 @@ class TextToVideoRequest(RuntimeSettings):
             check_frames(self.frames)
         if self.size is not None:
             check_size(self.size)
-        if self.seed is not None and self.seed + self.count - 1 > LARGEST_SEED:
-            raise InputError(
-                f"seed {self.seed} leaves no room for {self.count} clips: at most {LARGEST_SEED}"
-            )
         if not self.model.strip():
             raise InputError("model must be a name or a folder, not empty")
 
 
-Asked = TypeVar("Asked", bound=TextToVideoRequest)
+@dataclass(frozen=True)
+class TextToVideoRequest(VideoSettings):
+    """One run of `kinora t2v`: a sentence becomes a clip.
+
+    Raises:
+        InputError: A value out of bounds, or two settings that contradict each other.
+    """
+
+    prompt: str | None = setting(None, "what the clip shows")
+    prompts: Path | None = setting(
+        None, "a text file with one prompt per line, instead of --prompt", metavar="FILE", local=True
+    )
+    count: int = setting(1, "clips per prompt, with seeds counted up", minimum=1, maximum=1000)
+    out: Path | None = setting(
+        None, "a file (.mp4 .mkv .gif .png) or a folder; files in a folder are named and never replaced",
+        unset="outputs/", local=True,
+    )  # fmt: skip
+    format: Literal["mp4", "mkv", "gif", "png"] | None = setting(
+        None, "mkv is lossless, png a folder of frames", unset="mp4, png for one frame"
+    )
+    contact_sheet: bool = setting(False, "also write a PNG with frames of the clip side by side")
+
+    def __post_init__(self) -> None:
+        if (self.prompt is None) == (self.prompts is None):
+            raise InputError(
+                "give either prompt or prompts" + (", not both" if self.prompt is not None else "")
+            )
+        super().__post_init__()
+        if self.prompt is not None:
+            check_prompt(self.prompt)
+        if self.seed is not None and self.seed + self.count - 1 > LARGEST_SEED:
+            raise InputError(
+                f"seed {self.seed} leaves no room for {self.count} clips: at most {LARGEST_SEED}"
+            )
+
+
+Asked = TypeVar("Asked", bound=VideoSettings)
 
 
 def check_prompt(prompt: str, name: str = "prompt") -> None:

@@ -74,7 +74,7 @@ def make(
                     resolved, prompt=prompt, prompts=None, seed=seed + number, count=1
                 )
                 clip, latents = _clip(pipe, single, host)
-                paths.append(keep(clip, single, output, {**about, **host.about}))
+                paths.append(keep(clip, single, output, about, host))
                 if request.keep_latents:
                     _keep_latents(latents, clip, paths[-1], pipe)
     return paths

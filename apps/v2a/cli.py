@@ -14,7 +14,7 @@ from foundation.host import TERMINAL, Host
 from foundation.inputs import describe_inputs
 from foundation.weights.lora.source import check_loras
 from shared.config import from_argv, from_mapping, settings, shorten, to_mapping
-from shared.console import note, result, run
+from shared.console import note, run
 from shared.errors import InputError
 from shared.media.naming import Output
 
@@ -61,7 +61,7 @@ def make(request: VideoToAudioRequest, host: Host = TERMINAL) -> list[Path]:
         path = track.save(output.path(title, seed, frames=2))
         paths += [path, track.save(path.with_suffix(".wav"))] if request.wav else [path]
     for path in paths:
-        result(str(path))
+        host.made(path)
     return paths
 
 

@@ -1,4 +1,4 @@
-"""What combines apps: a prompt is rewritten before a generating command sees its request."""
+"""A prompt is rewritten before a generating command sees its request."""
 
 from __future__ import annotations
 
@@ -86,16 +86,24 @@ def carry_out(schema: type[Schema], make: Callable[..., Any], asked: Any, host: 
     request = schema(**{name: getattr(asked, name) for name in settings_of(schema)})
     if asked.rewrite == "off":
         return make(request, host=host)
-    rewriting = from_environment(
-        RewriterSettings(
-            mode=asked.rewrite,
-            backend=asked.rewrite_backend,
-            model=asked.rewrite_model,
-            fallback=asked.rewrite_fallback,
-        ),
-        os.environ,
+    rewriter = rewriter_of(asked)
+    return make(request, lambda prompts: rewrite_all(prompts, rewriter), host)
+
+
+def rewriter_of(asked: Rewriting) -> RewriterSettings:
+    """The rewriter that a command names, one that rewrites; a server's address comes from the environment.
+
+    Raises:
+        InputError: A setting is missing or contradicts another.
+    """
+    assert asked.rewrite != "off"
+    settings = RewriterSettings(
+        mode=asked.rewrite,
+        backend=asked.rewrite_backend,
+        model=asked.rewrite_model,
+        fallback=asked.rewrite_fallback,
     )
-    return make(request, lambda prompts: rewrite_all(prompts, rewriting), host)
+    return from_environment(settings, os.environ)
 
 
 def with_rewriting(schema: type[Schema]) -> Any:

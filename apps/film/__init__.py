@@ -1,0 +1,22 @@
+"""What combines apps: prompts are rewritten before a command sees them, and shots with their sounds become a film."""
+
+from shared.exports import lazily
+
+_HOMES = {
+    "FilmRequest": "request",
+    "Rewriting": "rewriting",
+    "carry_out": "rewriting",
+    "generate": "rewriting",
+    "image_to_video": "rewriting",
+    "rewrite_all": "rewriting",
+    "text_to_video": "rewriting",
+    "with_rewriting": "rewriting",
+}
+
+__all__ = sorted(_HOMES)
+
+__getattr__ = lazily(__name__, _HOMES)
+
+
+def __dir__() -> list[str]:
+    return __all__
