@@ -1,0 +1,133 @@
+"""The output folder as a server shows it: results and uploads by their names in it, and nothing else."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Callable
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO
+
+from shared.config import shorten
+from shared.errors import InputError
+from shared.media.files import check_writable, refusal, replacing
+from shared.media.naming import slug
+
+PRIVATE = ".kinora"
+"""Folder for the database and for what running jobs leave; hidden, so that it is never served."""
+
+UPLOADS = "uploads"
+LARGEST_TEXT = 1 << 20
+_BLOCK = 1 << 20
+
+
+class Files:
+    """Names in an output folder, such as `uploads/3f2a-cat.png`, and the files that they stand for."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder.resolve()
+        check_writable(self.folder)
+        self.private = self.folder / PRIVATE
+        try:
+            self.private.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise refusal(error, self.private) from error
+
+    def path(self, name: str) -> Path:
+        """The file, or the folder of pictures, that a name stands for.
+
+        Raises:
+            InputError: it leads out of the output folder, through a link, or to something hidden, or is not there.
+        """
+        parts = PurePosixPath(name).parts if isinstance(name, str) else ()
+        plain = bool(parts) and not any(char in name for char in "\\\0:")
+        if not plain or any(part.startswith((".", "/")) for part in parts):
+            raise InputError(f"{shorten(name)} is no name in the output folder, such as uploads/cat.png")
+        path = self.folder.joinpath(*parts)
+        try:
+            exists = path.exists() and path.resolve() == path
+        except (OSError, ValueError, RuntimeError):
+            exists = False
+        if not exists:
+            raise InputError(f"{shorten(name)} is not in the output folder: it was deleted, or never there")
+        return path
+
+    def name(self, path: Path) -> str:
+        """The name of a path in the output folder."""
+        return path.relative_to(self.folder).as_posix()
+
+    def keep(self, source: BinaryIO | Path, name: str) -> str:
+        """Keep an upload, if it can be decoded.
+
+        Args:
+            source: its bytes, or the file that holds them.
+            name: what its owner calls it; the suffix says what it is.
+
+        Returns:
+            Its name from now on.
+
+        Raises:
+            InputError: the file is of no kind that any command reads, or is damaged.
+            ResourceError: the disk is full.
+        """
+        suffix = PurePosixPath(name).suffix.lower()
+        if suffix not in _CHECKS:
+            raise InputError(f"{shorten(name)} is of no kind that is read here: {', '.join(sorted(_CHECKS))}")
+        stem = slug(PurePosixPath(name.replace("\\", "/")).stem)
+        path = self.folder / UPLOADS / f"{secrets.token_hex(4)}-{stem}{suffix}"
+        with replacing(path) as temporary:
+            _copy(source, temporary)
+            try:
+                _CHECKS[suffix](temporary)
+            except InputError as error:
+                raise InputError(str(error).replace(str(temporary), shorten(name))) from error
+        return self.name(path)
+
+
+def _copy(source: BinaryIO | Path, target: Path) -> None:
+    if isinstance(source, Path):
+        with source.open("rb") as file:
+            _copy(file, target)
+        return
+    with target.open("wb") as file:
+        while block := source.read(_BLOCK):
+            file.write(block)
+
+
+def _check_picture(path: Path) -> None:
+    from shared.media.picture import read_png
+
+    read_png(path)
+
+
+def _check_film(path: Path) -> None:
+    from shared.media.film import look_through
+
+    look_through(path)
+
+
+def _check_sound(path: Path) -> None:
+    from shared.media.sound import read_sound
+
+    if read_sound(path) is None:
+        raise InputError(f"{path} holds no sound")
+
+
+def _check_text(path: Path) -> None:
+    if path.stat().st_size > LARGEST_TEXT:
+        raise InputError(f"{path} has {path.stat().st_size} bytes, at most {LARGEST_TEXT} of text are read")
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise InputError(f"{path} is not text in UTF-8") from None
+    if re.search(r"[\0-\x08\x0e-\x1f]", text):
+        raise InputError(f"{path} is not text: it holds control characters")
+
+
+_CHECKS: dict[str, Callable[[Path], None]] = {
+    **dict.fromkeys((".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"), _check_picture),
+    **dict.fromkeys((".mp4", ".mkv", ".mov", ".webm", ".gif", ".m4v"), _check_film),
+    **dict.fromkeys((".wav", ".flac", ".mp3", ".ogg", ".opus", ".m4a", ".aac"), _check_sound),
+    **dict.fromkeys((".txt", ".yaml", ".yml"), _check_text),
+}
+"""Suffix -> what decodes a file of that kind to the end, and raises where it cannot."""
