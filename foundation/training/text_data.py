@@ -48,18 +48,22 @@ STILL = 0.15
 NARROW = 0.5
 """Share of chats whose answer sees the end of the turn alone."""
 
+OBJECTS = 2
+"""Objects in a scene at most."""
+
 ASKED = 0.6
 """Share of chats about a picture that ask what it shows; the others tell what happens in the clip."""
 
 
 @dataclass(frozen=True)
 class Chat:
-    """A prompt and its answer as text."""
+    """A prompt and its answer as text, and what it says of each object: the color, and the plain facts of it alone."""
 
     template: PromptTemplate
     prompt: str
     answer: str
     narrow: bool = False
+    things: tuple[tuple[str, str], ...] = ()
 
 
 def draw_subject(rng: np.random.Generator, split: Split = "train") -> Scene | Puppet:
@@ -90,13 +94,23 @@ def plain_facts(subject: Scene | Puppet, still: bool = False) -> str:
     return caption_facts(replace(facts, actors=actors), unused, "plain")
 
 
+def things(subject: Scene | Puppet, still: bool = False) -> tuple[tuple[str, str], ...]:
+    """The color of each object of a scene, and the plain caption as if there were no other."""
+    if isinstance(subject, Puppet):
+        return ()
+    facts, unused = describe_scene(subject, still=still), np.random.default_rng(0)
+    alone = [replace(facts, actors=(actor,)) for actor in facts.actors]
+    return tuple((one.actors[0].color, caption_facts(one, unused, "plain")) for one in alone)
+
+
 def draw_chat(rng: np.random.Generator, split: Split = "train") -> Chat:
     """A caption in some wording, answered with its plain facts."""
     subject = draw_subject(rng, split)
     style = "structured" if rng.random() < STRUCTURED else "any"
     still = bool(rng.random() < STILL)
     template = TEMPLATES.image if still and rng.random() < 0.7 else TEMPLATES.video
-    return Chat(template, say(subject, rng, style, still), plain_facts(subject, still), rng.random() < NARROW)
+    prompt, answer = say(subject, rng, style, still), plain_facts(subject, still)
+    return Chat(template, prompt, answer, bool(rng.random() < NARROW), things(subject, still))
 
 
 class ChatCodec:
@@ -133,10 +147,19 @@ class ChatCodec:
             "length": torch.tensor([len(row) for row in rows]),
             "prompt": torch.tensor(starts),
             "end": torch.tensor(ends),
-            "narrow": torch.tensor([bool(chat.narrow) for chat in chats]),
+            "narrow": torch.tensor([chat.narrow for chat in chats]),
             "facts": self.facts([chat.answer for chat in chats]),
+            "asked": self._of_objects(chats, 0),
+            "told": self._of_objects(chats, 1),
         }
         return {f"{name}.{field}": value for field, value in fields.items()}
+
+    def _of_objects(self, chats: Sequence[Chat], part: int) -> Tensor:
+        """(B, OBJECTS, V) tokens of one part of what each chat says of its objects, empty where it has fewer."""
+        blank = [("", "")] * OBJECTS
+        rows = [[*chat.things, *blank][:OBJECTS] for chat in chats]
+        texts = [f" {thing[part]}" if thing[part] else "" for row in rows for thing in row]
+        return self.facts(texts).unflatten(0, (len(chats), OBJECTS))
 
     def captions(self, texts: Sequence[str]) -> Tensor:
         """(B, L) CLIP's tokens, cut to its 77."""

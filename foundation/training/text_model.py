@@ -42,6 +42,8 @@ class Chats:
         end: (B,) place of the end of the user's turn; the answer's header and the answer follow.
         narrow: (B,) bool, whether the answer sees the prompt through the end of the turn alone.
         facts: (B, V) 0 or 1, the tokens of the answer.
+        asked: (B, 2, V) 0 or 1, the tokens of each object's color; none where there is no such object.
+        told: (B, 2, V) 0 or 1, the tokens of the plain facts of that object alone.
     """
 
     ids: Tensor
@@ -50,6 +52,8 @@ class Chats:
     end: Tensor
     narrow: Tensor
     facts: Tensor
+    asked: Tensor
+    told: Tensor
 
     @property
     def attend(self) -> Tensor:
@@ -74,6 +78,22 @@ class Chats:
         return answer + CAPTION_WEIGHT * self.said
 
 
+class Readout(nn.Module):
+    """One look of attention, as a place in a picture takes it: a color finds what belongs to it in a caption."""
+
+    def __init__(self, width: int, vocabulary: int) -> None:
+        super().__init__()
+        self.query = nn.Linear(vocabulary, width, bias=False)
+        self.key = nn.Linear(width, width, bias=False)
+        self.value = nn.Linear(width, width, bias=False)
+
+    def forward(self, asked: Tensor, states: Tensor, said: Tensor) -> Tensor:
+        """Asked (B, n, V), states (B, L, D) of which `said` (B, L) are read -> (B, n, D)."""
+        states = F.rms_norm(states, states.shape[-1:])
+        query, key, value = self.query(asked), self.key(states), self.value(states)
+        return F.scaled_dot_product_attention(query, key, value, attn_mask=said[:, None])
+
+
 class TextLearner(nn.Module):
     """Language model and CLIP with one vision tower, and the heads that go with training."""
 
@@ -86,13 +106,14 @@ class TextLearner(nn.Module):
         text, seen = mllm.config.text_config, mllm.config.vision_config.hidden_size
         self.depth = text.num_hidden_layers - SKIP_LAYERS
         widths = {"end": text.hidden_size, "said": text.hidden_size, "picture": text.hidden_size}
-        widths |= {"pooled": clip.config.text_config.hidden_size, "look": seen}
+        widths |= {"pooled": clip.config.text_config.hidden_size, "look": seen, "bound": text.hidden_size}
         self.heads = nn.ModuleDict(
             {name: nn.Linear(width, text.vocab_size) for name, width in widths.items()}
         )
         # A fact is rarely there: the heads begin at that guess instead of learning it first.
         for head in self.heads.values():
             nn.init.constant_(head.get_parameter("bias"), RARE)
+        self.readout = Readout(text.hidden_size, text.vocab_size)
 
     def train_only(self, *parts: nn.Module | nn.Parameter) -> None:
         """Freeze everything but these parts."""
@@ -143,7 +164,7 @@ class TextLearner(nn.Module):
     def facts_loss(self, head: str, states: Tensor, facts: Tensor) -> Tensor:
         """Binary cross-entropy of a head's guess (B, V) of the facts, per fact that is there."""
         guess = self.heads[head](states).float()
-        return F.binary_cross_entropy_with_logits(guess, facts, reduction="sum") / facts.sum()
+        return F.binary_cross_entropy_with_logits(guess, facts, reduction="sum") / facts.sum().clamp(min=1)
 
 
 class LanguageObjective(nn.Module):
@@ -160,17 +181,40 @@ class LanguageObjective(nn.Module):
         return _sum(_mean_over_groups(self._losses(chats) for chats in _groups(batch)))
 
     def _losses(self, chats: Chats) -> dict[str, Tensor]:
+        return self._read(chats)[1]
+
+    def _read(self, chats: Chats) -> tuple[Tensor, dict[str, Tensor]]:
+        """The states (B, L, D), and the losses of what they say."""
         state, answer = self.model.read(chats)
         ends = state[torch.arange(len(state), device=state.device), chats.end]
-        return {
+        return state, {
             "answer": answer,
             "facts_end": self.model.facts_loss("end", ends, chats.facts),
             "facts_said": self.model.facts_loss("said", _mean(state, chats.said), chats.facts),
         }
 
 
+class BindingObjective(LanguageObjective):
+    """Second stage: what is said of an object is found by its color, so that two objects are not mixed up.
+
+    An answer can put an object together from words that stand far apart. A video model with one look per block
+    cannot, nor does its refiner know where words stand; so the states themselves have to say what belongs together.
+    """
+
+    def __init__(self, model: TextLearner) -> None:
+        super().__init__(model)
+        for part in (model.readout, model.heads["bound"]):
+            part.requires_grad_(True)
+
+    def _losses(self, chats: Chats) -> dict[str, Tensor]:
+        state, losses = self._read(chats)
+        there = chats.told.any(-1)
+        found = self.model.readout(chats.asked, state, chats.said)[there]
+        return losses | {"facts_bound": self.model.facts_loss("bound", found, chats.told[there])}
+
+
 class ClipObjective(nn.Module):
-    """Second stage: which caption belongs to which picture, and what each of the two states."""
+    """Third stage: which caption belongs to which picture, and what each of the two states."""
 
     def __init__(self, model: TextLearner) -> None:
         super().__init__()
@@ -204,7 +248,7 @@ class ClipObjective(nn.Module):
 
 
 class EyesObjective(nn.Module):
-    """Third stage: pictures are described; neither what the video model reads nor CLIP changes any more."""
+    """Fourth stage: pictures are described; neither what the video model reads nor CLIP changes any more."""
 
     def __init__(self, model: TextLearner) -> None:
         super().__init__()

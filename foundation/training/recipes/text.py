@@ -1,7 +1,7 @@
 """The recipe of the starter's text encoders: tokenizer, language model, CLIP, and the language model's eyes.
 
-Three stages, each a resumable run of its own. They are frozen early (DESIGN section 4): whatever trains on
-their states falls with them. So the third stage leaves alone what the first two made.
+Four stages, each a resumable run of its own. They are frozen early (DESIGN section 4): whatever trains on
+their states falls with them. So the last stage leaves alone what the others made.
 """
 
 from dataclasses import asdict, dataclass, field, replace
@@ -27,6 +27,7 @@ from foundation.training.config import Training
 from foundation.training.loading import Samples
 from foundation.training.text_data import CaptionSamples, ChatCodec, ChatSamples, EyesSamples, tokenizer_texts
 from foundation.training.text_model import (
+    BindingObjective,
     ClipObjective,
     EyesObjective,
     LanguageObjective,
@@ -71,6 +72,7 @@ class Config:
     output: str = "runs/text"
     export: str = "weights/starter"
     language: Training = field(default_factory=lambda: _stage(800, 64))
+    bind: Training = field(default_factory=lambda: replace(_stage(500, 64), learning_rate=0.01))
     clip: Training = field(default_factory=lambda: _stage(2500, 64))
     eyes: Training = field(default_factory=lambda: _stage(1000, 32))
     state_scale: float = 0.125
@@ -79,10 +81,11 @@ class Config:
 
 
 def run(config: Config) -> Path:
-    """Train the three stages, write the folders of the starter's text encoders, and return where they are."""
+    """Train the four stages, write the folders of the starter's text encoders, and return where they are."""
     learner, codec = build(config)
     chats = ChatSamples(codec, config.data.length_groups, config.data.clips)
     train(config, "language", LanguageObjective(learner), chats)
+    train(config, "bind", BindingObjective(learner), chats)
     rescale(learner, config.state_scale)
     return see(config, learner, codec)
 
@@ -102,7 +105,7 @@ def build(config: Config) -> tuple[TextLearner, ChatCodec]:
 
 
 def see(config: Config, learner: TextLearner, codec: ChatCodec) -> Path:
-    """The stages after the first: CLIP, then the language model's eyes; exported after each."""
+    """The stages after those of the language model: CLIP, then the language model's eyes; exported after each."""
     with processes().main_process_first():
         clips = rendered_clips(Path(config.data.cache), config.data.clips)
     folder = Path(config.export)

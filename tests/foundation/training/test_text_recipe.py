@@ -10,6 +10,7 @@ import torch
 
 from foundation.text import load_text_encoder
 from foundation.text.starter import (
+    TEMPLATES,
     StarterSize,
     build_clip,
     build_mllm,
@@ -22,14 +23,17 @@ from foundation.text.starter import (
 from foundation.training.recipes import text as recipe
 from foundation.training.text_data import (
     CaptionSamples,
+    Chat,
     ChatCodec,
     ChatSamples,
     EyesSamples,
     draw_chat,
     plain_facts,
+    things,
     tokenizer_texts,
 )
 from foundation.training.text_model import (
+    BindingObjective,
     Chats,
     ClipObjective,
     EyesObjective,
@@ -79,6 +83,7 @@ def stages(codec, frames):
     """Objective and samples of each stage."""
     return {
         "language": (LanguageObjective, ChatSamples(codec, 2, 4)),
+        "bind": (BindingObjective, ChatSamples(codec, 2, 4)),
         "clip": (ClipObjective, CaptionSamples(frames, codec, 1)),
         "eyes": (EyesObjective, EyesSamples(frames, codec, 2)),
     }
@@ -88,7 +93,7 @@ def drawn(samples):
     return samples.batch(range(4), [np.random.default_rng(seed) for seed in range(4)])
 
 
-@pytest.mark.parametrize("stage", ["language", "clip", "eyes"])
+@pytest.mark.parametrize("stage", ["language", "bind", "clip", "eyes"])
 def test_a_batch_belongs_to_its_generators_alone(codec, frames, stage):
     samples = stages(codec, frames)[stage][1]
     first, again = drawn(samples), drawn(samples)
@@ -96,7 +101,7 @@ def test_a_batch_belongs_to_its_generators_alone(codec, frames, stage):
     assert all(torch.equal(first[key], again[key]) for key in first)
 
 
-@pytest.mark.parametrize("stage", ["language", "clip", "eyes"])
+@pytest.mark.parametrize("stage", ["language", "bind", "clip", "eyes"])
 def test_every_weight_that_a_stage_trains_gets_a_gradient(learner, codec, frames, stage):
     objective, samples = stages(codec, frames)[stage]
     loss, _ = objective(learner)(drawn(samples))
@@ -153,6 +158,8 @@ def test_a_narrow_answer_sees_the_prompt_through_the_end_of_the_turn_alone():
         end=torch.tensor([3, 3]),
         narrow=torch.tensor([True, False]),
         facts=torch.zeros(2, 4),
+        asked=torch.zeros(2, 2, 4),
+        told=torch.zeros(2, 2, 4),
     )
     seen = chats.attend[:, 0] == 0
     assert seen[0, 5].tolist() == [False, False, False, True, True, True]
@@ -177,6 +184,17 @@ def test_two_objects_are_answered_in_one_order_whoever_is_named_first():
     scene = sample_scene(rng, actors=2)
     turned = type(scene)(scene.actors[::-1], scene.background)
     assert plain_facts(scene) == plain_facts(turned)
+
+
+def test_each_of_two_objects_is_told_of_without_the_other(codec):
+    scene = sample_scene(np.random.default_rng(1), actors=2)
+    told = things(scene)
+    for (color, alone), actor, other in zip(told, scene.actors, scene.actors[::-1], strict=True):
+        assert color == actor.color
+        assert f"a {color} " in alone.replace("an ", "a ")
+        assert other.color not in alone
+    chats = codec.chats([Chat(TEMPLATES.video, "two objects", "", things=told)], "chat")
+    assert torch.equal(chats["chat.asked"][0], codec.facts([f" {color}" for color, _ in told]))
 
 
 def test_exported_folders_encode_as_the_learner_does(learner, tokenizer, tmp_path):
