@@ -80,7 +80,7 @@ class Command:
             if name not in known:
                 raise InputError(f"unknown setting {shorten(name)}{near_miss(name, known)}")
         given = {name: value for name, value in values.items() if value is not None}
-        found = {name: _placed(given[name], place) for name in self.files() if name in given}
+        found = {name: _placed(name, given[name], place) for name in self.files() if name in given}
         return from_mapping(self.schema(), {**given, **found})
 
     def run(self, request: Any, folder: Path, host: Host) -> list[Path]:
@@ -176,14 +176,17 @@ def _holds_path(schema: type[Any], name: str) -> bool:
     return False
 
 
-def _placed(value: Any, place: Place) -> Any:
+def _placed(setting: str, value: Any, place: Place) -> Any:
     """The files that a value names, found; in `FRAME=FILE` what stands behind the sign."""
     if isinstance(value, list | tuple):
-        return [_placed(one, place) for one in value]
+        return [_placed(setting, one, place) for one in value]
     if not isinstance(value, str):
-        raise InputError(f"a file's name is wanted, not {shorten(value)}")
+        raise InputError(f"{setting}: a file's name is wanted, not {shorten(value)}")
     frame, sign, name = value.rpartition("=")
-    return f"{frame}{sign}{place(name)}"
+    try:
+        return f"{frame}{sign}{place(name)}"
+    except InputError as error:
+        raise InputError(f"{setting}: {error}") from error
 
 
 def _with_server(request: Any) -> Any:

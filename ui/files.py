@@ -21,6 +21,10 @@ LARGEST_TEXT = 1 << 20
 _BLOCK = 1 << 20
 
 
+class FileNotThereError(InputError):
+    """There is no file of this name, or none that is shown."""
+
+
 class Files:
     """Names in an output folder, such as `uploads/3f2a-cat.png`, and the files that they stand for."""
 
@@ -37,19 +41,23 @@ class Files:
         """The file, or the folder of pictures, that a name stands for.
 
         Raises:
-            InputError: it leads out of the output folder, through a link, or to something hidden, or is not there.
+            FileNotThereError: it leads out of the folder, through a link, or to something hidden, or is not there.
         """
         parts = PurePosixPath(name).parts if isinstance(name, str) else ()
         plain = bool(parts) and not any(char in name for char in "\\\0:")
         if not plain or any(part.startswith((".", "/")) for part in parts):
-            raise InputError(f"{shorten(name)} is no name in the output folder, such as uploads/cat.png")
+            raise FileNotThereError(
+                f"{shorten(name)} is no name in the output folder, such as uploads/cat.png"
+            )
         path = self.folder.joinpath(*parts)
         try:
             exists = path.exists() and path.resolve() == path
         except (OSError, ValueError, RuntimeError):
             exists = False
         if not exists:
-            raise InputError(f"{shorten(name)} is not in the output folder: it was deleted, or never there")
+            raise FileNotThereError(
+                f"{shorten(name)} is not in the output folder: it was deleted, or never there"
+            )
         return path
 
     def name(self, path: Path) -> str:

@@ -5,13 +5,19 @@ import threading
 import pytest
 
 from shared.errors import InputError
-from ui.jobs.queue import JobNotFoundError, Queue
+from ui.jobs.claims import Claims
+from ui.jobs.store import JobNotFoundError
 from ui.jobs.worker import Worker
 
 
 @pytest.fixture
-def worker(queue):
-    return Worker(queue)
+def claims(queue, files):
+    return Claims(queue.database.path, files)
+
+
+@pytest.fixture
+def worker(claims):
+    return Worker(claims)
 
 
 def submit(queue, **settings):
@@ -84,7 +90,7 @@ def test_a_job_can_be_edited_copied_and_deleted_while_it_waits(queue, worker):
 
 def running(queue, job):
     """Work in a thread until the job takes its steps."""
-    thread = threading.Thread(target=Worker(queue).work)
+    thread = threading.Thread(target=Worker(Claims(queue.database.path, queue.files)).work)
     thread.start()
     while not queue.get(job.id).progress.step:
         pass
@@ -153,29 +159,29 @@ def test_events_are_the_jobs_that_changed(queue, worker):
     assert [(job.id, job.state) for job in queue.events(seen)] == [(a.id, "done"), (b.id, "deleted")]
 
 
-def test_what_a_killed_worker_left_waits_at_its_old_place(queue, worker):
+def test_what_a_killed_worker_left_waits_at_its_old_place(queue, claims):
     first, second = submit(queue, prompt="a"), submit(queue, prompt="b")
-    queue.claim()
-    queue.recover()  # as the next worker does
+    claims.claim()
+    claims.recover()  # as the next worker does
     assert [job.id for job in queue.list("queued")] == [first.id, second.id]
 
 
 @pytest.mark.parametrize("moved", [0, 1, 2])
-def test_results_that_were_complete_are_moved_exactly_once(queue, files, moved, monkeypatch):
+def test_results_that_were_complete_are_moved_exactly_once(queue, claims, files, moved, monkeypatch):
     """Killed after any number of moves: the next worker completes them and makes nothing again."""
     job = submit(queue)
-    queue.claim()
+    claims.claim()
     made = queue.folder(job.id) / "made"
     made.mkdir(parents=True)
     paths = [made / "a.mp4", made / "b.mp4"]
     for path in paths:
         path.write_text(path.name)
     with monkeypatch.context() as patch:
-        patch.setattr(Queue, "finish_moves", lambda *_: None)
-        queue.finish(job.id, paths[:1], made)
+        patch.setattr(Claims, "finish_moves", lambda *_: None)
+        claims.finish(job.id, paths[:1], made)
     for path in paths[:moved]:
         path.rename(files.folder / f"{job.id}-{path.name}")
-    queue.recover()
+    claims.recover()
     assert queue.get(job.id).state == "done"
     assert queue.get(job.id).results == (f"{job.id}-a.mp4",)
     there = {path.name: path.read_text() for path in files.folder.iterdir() if path.is_file()}
@@ -188,7 +194,7 @@ def test_many_threads_submit_and_no_job_is_lost_or_claimed_twice(queue):
             submit(queue)
 
     def work():
-        worker = Worker(queue)
+        worker = Worker(Claims(queue.database.path, queue.files))
         while worker.work():
             pass
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Self
 
 from shared.errors import InputError, ResourceError
 
@@ -95,7 +96,7 @@ class Database:
 
 
 class Lock:
-    """A file that one process at a time holds, until it releases it or ends in any way."""
+    """A file that one process at a time holds, until its block or the process ends in any way."""
 
     def __init__(self, path: Path, seconds: float, held: str) -> None:
         """Take it.
@@ -108,6 +109,7 @@ class Lock:
         Raises:
             InputError: it stays taken.
         """
+        path.parent.mkdir(parents=True, exist_ok=True)
         self._connection = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
         until = time.monotonic() + seconds
         while True:
@@ -120,6 +122,8 @@ class Lock:
                     raise InputError(held) from error
                 time.sleep(0.05)
 
-    def release(self) -> None:
-        """Let another process have it."""
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
         self._connection.close()

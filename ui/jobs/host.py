@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 from foundation.host import Host, Watcher
 from shared.errors import ResourceError
 from ui.jobs.checkpoints import Checkpoints, fingerprint
+from ui.jobs.claims import Claims
 from ui.jobs.job import Job, Progress, Wish
 from ui.jobs.models import Models
-from ui.jobs.queue import Queue
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -35,10 +35,10 @@ class Stopped(Exception):
 class JobHost(Host):
     """Carries out one job."""
 
-    def __init__(self, queue: Queue, job: Job, models: Models) -> None:
+    def __init__(self, claims: Claims, job: Job, models: Models) -> None:
         self.about = {"job": job.id}
-        self._queue, self._job, self._models = queue, job, models
-        self.checkpoints = Checkpoints(queue.folder(job.id) / "checkpoints")
+        self._claims, self._job, self._models = claims, job, models
+        self.checkpoints = Checkpoints(claims.folder(job.id) / "checkpoints")
         self.runs = 0
 
     def load(self, open_model: Callable[..., Any], *words: Any, **settings: Any) -> Any:
@@ -55,13 +55,13 @@ class JobHost(Host):
         """See `Host.sampling`."""
         self.stop_where_wished()
         self.tell(Progress(label, 0, total))
-        yield JobWatcher(self, self._models, self._queue.folder(self._job.id), total, label)
+        yield JobWatcher(self, self._models, self._claims.folder(self._job.id), total, label)
         self.tell(Progress("finishing"))
 
     def tell(self, progress: Progress) -> None:
         """Progress is no reason to fail: a full disk is found by the result."""
         with contextlib.suppress(ResourceError):
-            self._queue.tell(self._job.id, progress)
+            self._claims.tell(self._job.id, progress)
 
     def stop_where_wished(self) -> None:
         """End the run if that was asked for.
@@ -69,7 +69,7 @@ class JobHost(Host):
         Raises:
             Stopped: it was.
         """
-        wish = self._queue.wish_of(self._job.id)
+        wish = self._claims.wish_of(self._job.id)
         if wish is not None:
             raise Stopped(wish)
 

@@ -8,10 +8,11 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from typing import Self
 
 from shared.console import note
 from shared.errors import KinoraError
-from ui.jobs.queue import Queue
+from ui.jobs.claims import Claims
 
 PATIENCE = 1.0
 """Seconds before a worker that ended is replaced."""
@@ -23,18 +24,19 @@ PROGRAM = (sys.executable, "-m", "ui.jobs.worker")
 class WorkerProcess:
     """A worker in a process of its own, so that what it runs out of does not end the server."""
 
-    def __init__(self, queue: Queue, program: Sequence[str] = PROGRAM) -> None:
-        self.queue = queue
-        self._words = [*program, str(queue.database.path), str(queue.files.folder)]
+    def __init__(self, claims: Claims, program: Sequence[str] = PROGRAM) -> None:
+        self.claims = claims
+        self._words = [*program, str(claims.database.path), str(claims.files.folder)]
         self._process: subprocess.Popen[bytes] | None = None
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._keep_alive, daemon=True)
 
-    def start(self) -> None:
+    def __enter__(self) -> Self:
         """Start it, and a thread that looks after it."""
         self._thread.start()
+        return self
 
-    def stop(self) -> None:
+    def __exit__(self, *error: object) -> None:
         """End it; what it was doing goes on when a server is started again."""
         self._stopping.set()
         if self._process is not None:
@@ -53,11 +55,11 @@ class WorkerProcess:
 
     def _blame(self, code: int) -> None:
         """A job that ends its worker once would do so again: it fails, and the others go on."""
-        for job in self.queue.list("running"):
+        for job in self.claims.list("running"):
             reason = f"the process that ran it ended ({_what_happened(code)})"
             try:
-                if not self.queue.finish_moves(job.id):
-                    self.queue.leave(job.id, "failed", reason)
+                if not self.claims.finish_moves(job.id):
+                    self.claims.leave(job.id, "failed", reason)
             except KinoraError as error:
                 note(str(error))
 

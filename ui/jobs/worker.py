@@ -23,11 +23,11 @@ from shared.console import PROGRAM, note
 from shared.errors import KinoraError, ResourceError
 from ui.commands import find_command
 from ui.files import Files
+from ui.jobs.claims import Claims
 from ui.jobs.database import Lock
 from ui.jobs.host import JobHost, Stopped
 from ui.jobs.job import Job, State, Wish
 from ui.jobs.models import Models
-from ui.jobs.queue import Queue
 
 POLL = 0.1
 """Seconds between two looks for work."""
@@ -44,14 +44,14 @@ _AFTER_WISH: dict[Wish, State] = {"pause": "paused", "cancel": "cancelled", "del
 class Worker:
     """Carries out the jobs of a queue, one at a time."""
 
-    def __init__(self, queue: Queue) -> None:
-        self.queue = queue
+    def __init__(self, claims: Claims) -> None:
+        self.claims = claims
         self.models = Models()
 
     def run(self) -> None:
         """Work until the process ends."""
         idle_since = time.monotonic()
-        self.queue.recover()
+        self.claims.recover()
         while True:
             if self.work():
                 idle_since = time.monotonic()
@@ -62,27 +62,27 @@ class Worker:
 
     def work(self) -> bool:
         """Carry out the first job that waits; False where none does."""
-        job = self.queue.claim()
+        job = self.claims.claim()
         if job is None:
             return False
         state, error = self._carried_out(job)
         if state == "paused":
             self.models.free()
         if state is not None:
-            _until_written(lambda: self.queue.leave(job.id, state, error))
+            _until_written(lambda: self.claims.leave(job.id, state, error))
         return True
 
     def _carried_out(self, job: Job) -> tuple[State | None, str | None]:
         """The state in which a job is left, and why; None where it is done."""
-        folder = self.queue.folder(job.id)
+        folder = self.claims.folder(job.id)
         made = folder / "made"
         try:
             command = find_command(job.command)
-            request = command.request(_with_seed(job), self.queue.files.path)
+            request = command.request(_with_seed(job), self.claims.files.path)
             _prepare(folder, made, job, command.keeps_parts)
-            with _heard(lambda line: self.queue.note(job.id, line)):
-                results = command.run(request, made, JobHost(self.queue, job, self.models))
-            self.queue.finish(job.id, results, made)
+            with _heard(lambda line: self.claims.note(job.id, line)):
+                results = command.run(request, made, JobHost(self.claims, job, self.models))
+            self.claims.finish(job.id, results, made)
         except Stopped as stopped:
             self.models.rest()
             return _AFTER_WISH[stopped.wish], None
@@ -100,7 +100,7 @@ class Worker:
         else:
             traceback.print_exc()
             line = f"{type(error).__name__}: {error} (a fault of Kinora's own)"
-        return " ".join(line.replace(f"{self.queue.files.folder}/", "").split())
+        return " ".join(line.replace(f"{self.claims.files.folder}/", "").split())
 
 
 def _with_seed(job: Job) -> dict[str, Any]:
@@ -164,13 +164,9 @@ def main(argv: list[str]) -> None:
     """Work on a database's queue as long as standard input is open."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
     database, folder = (Path(word) for word in argv)
-    lock = Lock(
-        database.with_name(f"{database.name}.worker"), AFTER_CRASH, f"{database} has a worker already"
-    )
-    try:
-        Worker(Queue(database, Files(folder))).run()
-    finally:
-        lock.release()
+    lock = database.with_name(f"{database.name}.worker")
+    with Lock(lock, AFTER_CRASH, f"{database} has a worker already"):
+        Worker(Claims(database, Files(folder))).run()
 
 
 def _end_with_parent() -> None:
