@@ -24,21 +24,24 @@ def check_same(path: Path, receipt: Mapping[str, Any], made: Clip | Soundtrack) 
     Raises:
         CheckFailed: They differ; the line says how far, where the file can tell, and what is different here.
     """
-    if isinstance(made, Soundtrack):
-        same = samples_sha256(made.sound) == receipt.get("raw_samples_sha256")
-        apart = "" if same else _sound_distance(path, receipt, made.sound)
-    else:
+    apart = []
+    if (samples_sha256(made.sound) if made.sound else None) != receipt.get("raw_samples_sha256"):
+        apart.append(_sound_distance(path, receipt, made.sound))
+    if not isinstance(made, Soundtrack):
         from shared.media.picture import pixels_sha256
 
-        same = pixels_sha256(made.frames) == receipt.get("raw_frames_sha256")
-        apart = "" if same else _distance(path, receipt, made.frames)
-    if not same:
+        if pixels_sha256(made.frames) != receipt.get("raw_frames_sha256"):
+            apart.append(_distance(path, receipt, made.frames))
+    if apart:
         raise CheckFailed(
-            f"{path} was made again, but not bit for bit: {apart}; {_differences(receipt, made)}"
+            f"{path} was made again, but not bit for bit: {'; '.join(apart)}; {_differences(receipt, made)}"
         )
 
 
-def _sound_distance(path: Path, receipt: Mapping[str, Any], sound: Sound) -> str:
+def _sound_distance(path: Path, receipt: Mapping[str, Any], sound: Sound | None) -> str:
+    if sound is None or "raw_samples_sha256" not in receipt:
+        return f"it has {'a' if sound else 'no'} sound now"
+
     import numpy as np
 
     from shared.media.sound import read_sound

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from shared.media.sound import Sound
+
 FLAT_RANGE = 2
 """A frame whose channels span no more than this many of 255 levels shows nothing."""
 
@@ -27,14 +29,16 @@ class Clip:
         fps: Frames per second.
         metadata: What the receipt says about the run: `command`, `request`, `runtime`, `seed`,
             `weights_sha256`, and anything else that JSON can hold.
+        sound: What is heard, as long as the frames to within one of them; None for a silent clip.
 
     Raises:
-        InputError: Frames of another shape or type, no frame, or a rate that is not above 0.
+        InputError: Frames of another shape or type, no frame, a rate that is not above 0, or a sound of another length.
     """
 
     frames: NDArray[np.uint8]
     fps: float
     metadata: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    sound: Sound | None = None
 
     def __post_init__(self) -> None:
         shape = self.frames.shape
@@ -42,6 +46,11 @@ class Clip:
             raise InputError(f"frames must be (F, H, W, 3) uint8, not {shape} {self.frames.dtype}")
         if not 0 < self.fps <= 1000:
             raise InputError(f"fps must be above 0 and at most 1000, not {self.fps}")
+        if self.sound is not None and abs(self.sound.seconds - self.seconds) * self.fps > 1:
+            raise InputError(
+                f"the sound lasts {self.sound.seconds:.3f} s and the frames {self.seconds:.3f} s: one frame may lie "
+                "between them"
+            )
 
     @property
     def seconds(self) -> float:
@@ -65,13 +74,15 @@ class Clip:
     def save(self, path: str | Path) -> Path:
         """Write the clip with its receipt, whole or not at all; the suffix decides the format.
 
-        `.mp4` (H.264), `.mkv` (FFV1, lossless), `.gif`, `.png` (one frame), no suffix (a folder of PNGs).
+        `.mp4` (H.264), `.mkv` (FFV1, lossless), `.gif`, `.png` (one frame), no suffix (a folder of PNGs). A sound
+        goes into the first two, as AAC.
 
         Returns:
             The path written.
 
         Raises:
-            InputError: A flat clip, an unknown suffix, several frames for a PNG, a place that takes no file.
+            InputError: A flat clip, an unknown suffix, several frames for a PNG, a sound for what holds none, a place
+                that takes no file.
             ResourceError: The disk is full.
         """
         from shared.provenance import write_with_receipt  # which itself writes through this package

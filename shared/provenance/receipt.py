@@ -8,13 +8,16 @@ import re
 from collections.abc import Callable, Mapping
 from importlib import metadata
 from itertools import chain
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from shared.config import shorten
 from shared.errors import InputError
 from shared.media.clip import Clip
 from shared.media.picture import pixels_sha256
 from shared.media.soundtrack import Soundtrack, samples_sha256
+
+if TYPE_CHECKING:
+    from shared.media.sound import Sound
 
 VERSION = 1
 ZEROS = "0" * 64
@@ -53,7 +56,8 @@ def build(made: Clip | Soundtrack, streams: Mapping[str, str]) -> dict[str, Any]
         "receipt": VERSION,
         **{key: made.metadata[key] for key in _OWN if key in made.metadata},
         "versions": versions(),
-        **(_about_sound(made) if isinstance(made, Soundtrack) else _about_clip(made)),
+        **({} if isinstance(made, Soundtrack) else _about_picture(made)),
+        **({} if made.sound is None else _about_sound(made.sound)),
         "streams_sha256": dict(streams),
         "file_sha256": ZEROS,
         **({"details": details} if details else {}),
@@ -61,16 +65,16 @@ def build(made: Clip | Soundtrack, streams: Mapping[str, str]) -> dict[str, Any]
     return validate(json.loads(canonical(receipt)))
 
 
-def _about_clip(clip: Clip) -> dict[str, Any]:
+def _about_picture(clip: Clip) -> dict[str, Any]:
     frames, height, width, _ = clip.frames.shape
     picture = {"frames": frames, "height": height, "width": width, "fps": clip.fps}
     return {"picture": picture, "raw_frames_sha256": pixels_sha256(clip.frames)}
 
 
-def _about_sound(track: Soundtrack) -> dict[str, Any]:
-    channels, samples = track.sound.waveform.shape
-    sound = {"channels": channels, "samples": samples, "sample_rate": track.sound.sample_rate}
-    return {"sound": sound, "raw_samples_sha256": samples_sha256(track.sound)}
+def _about_sound(sound: Sound) -> dict[str, Any]:
+    channels, samples = sound.waveform.shape
+    about = {"channels": channels, "samples": samples, "sample_rate": sound.sample_rate}
+    return {"sound": about, "raw_samples_sha256": samples_sha256(sound)}
 
 
 def canonical(receipt: Mapping[str, Any]) -> str:
@@ -158,7 +162,7 @@ def _is_runtime(value: Any) -> bool:
 
 
 CONTENTS = (("picture", "raw_frames_sha256"), ("sound", "raw_samples_sha256"))
-"""What was made and the hash of it before any codec; a receipt has one of the pairs."""
+"""What was made and the hash of it before any codec; a receipt has one of the pairs, or both."""
 
 _SCHEMA: dict[str, tuple[bool, Callable[[Any], bool], str]] = {
     "receipt": (True, lambda value: value == VERSION and _is_natural(value), f"the number {VERSION}"),

@@ -18,6 +18,9 @@ from shared.media.soundtrack import Soundtrack
 from shared.provenance import places, receipt
 from shared.provenance.streams import stream_hashes
 
+SOUNDING = (".mp4", ".mkv")
+"""Films that hold a sound beside the picture."""
+
 
 def write_with_receipt(made: Clip | Soundtrack, path: Path) -> Path:
     """Write a clip or a sound in the format of the path's suffix, with the receipt inside; see their `save`."""
@@ -52,6 +55,8 @@ def _write_clip(clip: Clip, path: Path) -> Path:
         raise InputError(
             f"{path} holds one frame and the clip has {len(clip.frames)}: name a folder, or .mp4"
         )
+    if clip.sound is not None and suffix not in SOUNDING:
+        raise InputError(f"{path} holds no sound, and the clip has one: {one_of(SOUNDING)} do")
     clip.check_shows_something()
     with replacing(path) as temporary:
         if suffix == "":
@@ -77,7 +82,15 @@ def _write_film(clip: Clip, path: Path) -> None:
         video.encode(clip.frames, clip.fps, path)
         places.insert_in_gif(path, receipt.canonical(receipt.build(clip, stream_hashes(path))))
         return
-    _with_comment(clip, path, partial(video.encode, clip.frames, clip.fps), ("video",))
+    encode = partial(video.encode, clip.frames, clip.fps)
+    if clip.sound is None:
+        _with_comment(clip, path, encode, ("video",))
+        return
+    silent, sound = path.with_stem(f"{path.stem}-silent"), clip.sound
+    encode(silent)
+    _with_comment(
+        clip, path, lambda file, comment: write_film(silent, sound, file, comment=comment), ("audio", "video")
+    )
 
 
 def _with_comment(
