@@ -1,7 +1,6 @@
 """What every pipeline that makes clips shares: its parts, text, noise, schedule, and the way to a `Clip`."""
 
 import dataclasses
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -27,19 +26,15 @@ from foundation.transformer.conditioning import Conditioning
 from foundation.transformer.model import VideoTransformer
 from foundation.vae.model import CausalVideoVAE
 from foundation.weights.app_folder import load_transformer
+from foundation.weights.defaults import HUNYUANVIDEO, read_defaults
 from foundation.weights.fingerprint import files_sha256
-from foundation.weights.folder import DEFAULTS_FILE, PIPELINE, write_defaults, write_index
+from foundation.weights.folder import PIPELINE, write_defaults, write_index
 from foundation.weights.loading import load_model
 from foundation.weights.lora.adapters import load_loras
 from foundation.weights.lora.source import Lora, check_loras, describe_loras
 from foundation.weights.registry import ModelParts, find_parts
-from shared.config import Size
 from shared.errors import ConfigError, InputError, WeightsError
 from shared.media import Clip
-
-HUNYUANVIDEO = ModelDefaults(
-    fps=24.0, size=Size(1280, 720), frames=129, steps=50, shift=7.0, cfg=1.0, guidance=6.0
-)
 
 
 class VideoPipeline(DiffusionPipeline):
@@ -237,15 +232,6 @@ def _scheduler(folder: Path) -> FlowMatchEulerDiscreteScheduler:
 
 
 def _defaults(folder: Path, pipe: VideoPipeline) -> ModelDefaults:
-    """The folder's `kinora.json`, or the 13B weights' values; the shift is the scheduler's own setting."""
-    shift = float(pipe.scheduler.config.shift)
-    path = folder / DEFAULTS_FILE
-    if not path.exists():
-        guidance = HUNYUANVIDEO.guidance if pipe.transformer.config.guidance_embeds else None
-        return dataclasses.replace(HUNYUANVIDEO, shift=shift, guidance=guidance)
-    try:
-        values = json.loads(path.read_text())
-        size = Size(*values.pop("size"))
-        return ModelDefaults(**values, size=size, shift=shift, guidance=None)
-    except (ValueError, TypeError, KeyError) as error:
-        raise WeightsError(f"{path} is damaged: {error}") from error
+    """What the folder says; the shift is the scheduler's own setting, and guidance is for who embeds it."""
+    told = read_defaults(folder, float(pipe.scheduler.config.shift))
+    return told if pipe.transformer.config.guidance_embeds else dataclasses.replace(told, guidance=None)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from apps.v2a.layout import AudioLayout
-from foundation.weights.folder import DEFAULTS_FILE
+from foundation.weights.defaults import DEFAULTS_FILE
 from foundation.weights.registry import WEIGHT_SUFFIXES, resolve
 from shared.errors import ConfigError, WeightsError
 from shared.media.files import replacing

@@ -7,10 +7,8 @@ from typing import Any
 import diffusers
 
 from foundation.request import ModelDefaults
+from foundation.weights.defaults import DEFAULTS_FILE
 from foundation.weights.registry import INDEX_FILE, PARTS
-
-DEFAULTS_FILE = "kinora.json"
-"""What a model folder says about sizes, rates, steps and guidance; without it the 13B weights' values hold."""
 
 TRAINING_FILE = "training.json"
 """Beside a part's weights: the settings of the recipe's runs that made them, in order."""
