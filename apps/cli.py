@@ -25,6 +25,7 @@ COMMANDS = {
     "t2v": Command("apps.film", "text_to_video", "a sentence becomes a clip"),
     "i2v": Command("apps.film", "image_to_video", "pictures and a sentence become a clip"),
     "v2a": Command("apps.v2a.cli", "main", "a clip is given a sound that fits what happens in it"),
+    "film": Command("apps.film.making", "main", "a sentence or a scene file becomes a film with sound"),
     "rewrite": Command("apps.prompt_rewrite.cli", "main", "a prompt becomes one that the model understands"),
     "train": Command("apps.registry", "train", "train a recipe: kinora train RECIPE key=value ..."),
     "data": Command("apps.registry", "data", "what training would use of a folder of clips"),

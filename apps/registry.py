@@ -36,8 +36,8 @@ EVALUATIONS = {
 }
 """Name -> module with `Evaluation` (the settings) and `evaluate`, and its line of help."""
 
-REMAKERS = {"i2v": "apps.i2v.cli", "v2a": "apps.v2a.cli"}
-"""Command -> module with `remake`, which makes its clips again."""
+REMAKERS = {"film": "apps.film.again", "i2v": "apps.i2v.cli", "v2a": "apps.v2a.cli"}
+"""Command -> module with `remake` or `remake_parts`, which makes its clips again."""
 
 DATA: dict[str, tuple[str, str]] = {}
 """Name -> module with `main`, which takes the words behind the name, and its line of help."""

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from foundation.pipeline import TextToVideoPipeline
     from shared.media import Clip
 
-_RANDOM_SEEDS = 2**32
+RANDOM_SEEDS = 2**32
+"""Seeds that are drawn where nobody names one."""
 
 
 def main(argv: list[str]) -> None:
@@ -85,7 +86,7 @@ def first_seed(request: Seeded) -> int:
     """The seed of the first clip: as asked, or drawn and said aloud."""
     if request.seed is not None:
         return request.seed
-    seed = secrets.randbelow(_RANDOM_SEEDS)
+    seed = secrets.randbelow(RANDOM_SEEDS)
     note(f"seed {seed} was drawn; --seed {seed} makes the same again")
     return seed
 

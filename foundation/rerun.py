@@ -11,7 +11,7 @@ from argparse import Namespace
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from foundation.comparison import check_same
 from foundation.inputs import find_inputs
@@ -23,13 +23,21 @@ from shared.errors import CheckFailed, InputError, WeightsError
 from shared.media.naming import Output
 from shared.media.soundtrack import SUFFIXES as SOUND_SUFFIXES
 
+if TYPE_CHECKING:
+    from shared.media import Clip
+    from shared.media.soundtrack import Soundtrack
+
 REMAKERS = {"t2v": "foundation.cli"}
 """Command -> the module whose `remake(recorded, chosen)` makes its clips, or its sounds, again.
 
-A module whose weights are no video model's also has `weights(model)`, the files of a model by its name.
+A module whose weights are no video model's also has `weights(model)`, the files of a model by its name. One whose
+results are made of others' has `remake_parts(receipt, again)` instead, where `again(part, known)` makes a part again
+from what the receipt says of it, with media that are known by the name of their setting.
 """
 
 WeightsOf = Callable[[str], Mapping[str, Path]]
+
+Again = Callable[[Mapping[str, Any], Mapping[str, Path]], "Clip | Soundtrack"]
 
 MOST_THREADS = 1024
 
@@ -49,8 +57,7 @@ def main(argv: list[str], remakers: Mapping[str, str] = REMAKERS) -> None:
     asked = _parser().read(argv)
     receipt = _read(asked.file, remakers)
     output = None if asked.out is None else _output(receipt, asked.out)
-    remaker = import_module(remakers[receipt["command"]])
-    made = remaker.remake(receipt["request"], _chosen(receipt, asked, getattr(remaker, "weights", None)))
+    made = _again(receipt, asked, remakers)
     if output is not None:
         title = str(receipt["request"].get("prompt") or "clip")
         result(
@@ -60,9 +67,30 @@ def main(argv: list[str], remakers: Mapping[str, str] = REMAKERS) -> None:
     result(f"{asked.file} was made again, bit for bit")
 
 
+def _again(
+    receipt: Mapping[str, Any],
+    asked: Namespace,
+    remakers: Mapping[str, str],
+    known: Mapping[str, Path] | None = None,
+) -> Clip | Soundtrack:
+    """Make what a receipt is about again."""
+    if receipt["command"] not in remakers:
+        raise InputError(
+            f"{asked.file} was made by {shorten(receipt['command'])}, and what is made again is {one_of(remakers)}"
+        )
+    remaker = import_module(remakers[receipt["command"]])
+    if hasattr(remaker, "remake_parts"):
+        return remaker.remake_parts(receipt, lambda part, media: _again(part, asked, remakers, media))
+    if known is None:
+        _check_wanted(receipt, asked)
+    return remaker.remake(
+        receipt["request"], _chosen(receipt, asked, getattr(remaker, "weights", None), known or {})
+    )
+
+
 def _output(receipt: Mapping[str, Any], out: Path) -> Output:
     """Where the new clip or sound goes."""
-    if "sound" not in receipt:
+    if "picture" in receipt:
         return Output.plan(out, None, several=False)
     kind = "mp4" if "inputs" in receipt.get("details", {}) else "wav"
     return Output.plan(out, None if out.suffix else kind, False, SOUND_SUFFIXES)
@@ -112,14 +140,21 @@ def _read(path: Path, remakers: Mapping[str, str]) -> dict[str, Any]:
     for key in ("command", "request", "seed", "weights_sha256"):
         if receipt.get(key) in (None, {}):
             raise InputError(f"{path} cannot be made again: its receipt has no {key}")
-    if receipt["command"] not in remakers:
-        raise InputError(
-            f"{path} was made by {shorten(receipt['command'])}, and what is made again is {one_of(remakers)}"
-        )
     return receipt
 
 
-def _chosen(receipt: Mapping[str, Any], asked: Namespace, weights: WeightsOf | None) -> dict[str, Any]:
+def _check_wanted(receipt: Mapping[str, Any], asked: Namespace) -> None:
+    """Refuse files for a clip that was made without any."""
+    details = receipt.get("details", {})
+    if asked.lora and details.get("lora") is None:
+        raise InputError(f"the clip was made without a LoRA: leave out --lora {asked.lora[0]}")
+    if asked.input and details.get("inputs") is None:
+        raise InputError(f"the clip was made from words alone: leave out --input {asked.input[0]}")
+
+
+def _chosen(
+    receipt: Mapping[str, Any], asked: Namespace, weights: WeightsOf | None, known: Mapping[str, Path]
+) -> dict[str, Any]:
     """What replaces a stranger's settings: the files that have its hashes, and this machine's side of the run."""
     import torch
 
@@ -128,7 +163,7 @@ def _chosen(receipt: Mapping[str, Any], asked: Namespace, weights: WeightsOf | N
     place = _place(runtime, asked.device)
     if 0 < runtime.get("threads", 0) <= MOST_THREADS:
         torch.set_num_threads(runtime["threads"])
-    files = {**_loras(receipt, asked), **_inputs(receipt, asked)}
+    files = {**_loras(receipt, asked), **_inputs(receipt, asked, known)}
     chosen = {**place, "model": model, "base": asked.base, "seed": receipt["seed"], **files}
     return chosen if place["device"] == "cuda" else {**chosen, "offload": "none"}
 
@@ -136,17 +171,17 @@ def _chosen(receipt: Mapping[str, Any], asked: Namespace, weights: WeightsOf | N
 def _loras(receipt: Mapping[str, Any], asked: Namespace) -> dict[str, Any]:
     """The setting `lora`, where the clip was made with any."""
     recorded = receipt.get("details", {}).get("lora")
-    if recorded is None and asked.lora:
-        raise InputError(f"the clip was made without a LoRA: leave out --lora {asked.lora[0]}")
     return {} if recorded is None else {"lora": find_recorded(recorded, asked.lora)}
 
 
-def _inputs(receipt: Mapping[str, Any], asked: Namespace) -> dict[str, Any]:
+def _inputs(receipt: Mapping[str, Any], asked: Namespace, known: Mapping[str, Path]) -> dict[str, Any]:
     """The media that the clip was made from, where it was made from any."""
     recorded = receipt.get("details", {}).get("inputs")
-    if recorded is None and asked.input:
-        raise InputError(f"the clip was made from words alone: leave out --input {asked.input[0]}")
-    return {} if recorded is None else {"inputs": find_inputs(recorded, asked.input)}
+    if recorded is None:
+        return {}
+    if isinstance(recorded, dict):
+        recorded = {name: entry for name, entry in recorded.items() if name not in known}
+    return {"inputs": {**find_inputs(recorded, asked.input), **known}}
 
 
 def _place(runtime: Mapping[str, Any], asked: str | None) -> dict[str, str]:

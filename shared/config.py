@@ -367,6 +367,21 @@ def from_argv(
     return cls(**{name: values[name] for name in settings(cls) if values[name] is not None})
 
 
+def to_argv(request: Schema) -> list[str]:
+    """The command line that makes the same request; what is as it would be anyway is left out."""
+    words = []
+    for name, (field, _) in settings(type(request)).items():
+        value, flag = getattr(request, name), name.replace("_", "-")
+        if value is None or value == field.default:
+            continue
+        if isinstance(value, bool):
+            words.append(f"--{'' if value else 'no-'}{flag}")
+            continue
+        several = isinstance(value, tuple) and not isinstance(value, Size)
+        words += [f"--{flag}={one}" for one in (value if several else (value,))]
+    return words
+
+
 class _Help(argparse.HelpFormatter):
     def __init__(self, prog: str) -> None:
         super().__init__(prog, max_help_position=32, width=110)

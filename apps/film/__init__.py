@@ -5,9 +5,13 @@ from shared.exports import lazily
 _HOMES = {
     "FilmRequest": "request",
     "Rewriting": "rewriting",
+    "Scenes": "scenes",
+    "Shot": "scenes",
     "carry_out": "rewriting",
     "generate": "rewriting",
     "image_to_video": "rewriting",
+    "make": "making",
+    "read_scenes": "scene_file",
     "rewrite_all": "rewriting",
     "text_to_video": "rewriting",
     "with_rewriting": "rewriting",

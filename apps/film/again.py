@@ -1,0 +1,137 @@
+"""A film made again from its receipt: every piece by the command that made it, then all of them joined."""
+
+from __future__ import annotations
+
+import dataclasses
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from apps.film.request import MOST_SHOTS
+from foundation.inputs import find_inputs
+from shared.config import Size, shorten
+from shared.errors import InputError
+from shared.provenance.receipt import VERSION, ZEROS, validate
+
+if TYPE_CHECKING:
+    from foundation.rerun import Again
+    from shared.media import Clip
+    from shared.media.soundtrack import Soundtrack
+
+MAKERS = {"picture": ("t2v", "i2v"), "sound": ("v2a",)}
+"""The commands that make each kind of piece."""
+
+
+def remake_parts(receipt: Mapping[str, Any], again: Again) -> Clip:
+    """Make a film again, as `kinora rerun` asks for it.
+
+    Args:
+        receipt: a stranger's.
+        again: makes a piece again.
+
+    Raises:
+        KinoraError: The receipt says anything else than a film's, or a piece cannot be made again.
+    """
+    from apps.film.joining import joined
+    from apps.film.pieces import write_last_frame
+
+    shots = [_checked(shot, number) for number, shot in enumerate(_shots(receipt), 1)]
+    pictures: list[Path] = []
+    sounds: list[Path | None] = []
+    runtimes: list[Any] = []
+    with tempfile.TemporaryDirectory(prefix="kinora-") as room:
+        for number, shot in enumerate(shots, 1):
+            file = Path(room) / f"shot-{number:02}.mkv"
+            known = {"image": write_last_frame(pictures[-1])} if shot["before"] else {}
+            picture = _made(shot["picture"], again, known, _clip_again)
+            runtimes.append(picture.metadata.get("runtime"))
+            pictures.append(picture.save(file))
+            sound = shot["sound"]
+            heard = None if sound is None else _made(sound, again, {"video": file}, _sound_again)
+            sounds.append(None if heard is None else heard.save(file.with_suffix(".wav")))
+        film = joined(pictures, sounds, shots[0]["picture"]["picture"]["fps"])
+    told = {key: receipt[key] for key in ("command", "request", "seed", "weights_sha256")}
+    runtime = {} if runtimes[0] is None else {"runtime": runtimes[0]}
+    return dataclasses.replace(film, metadata={**told, **runtime, **receipt["details"]})
+
+
+def _made(
+    piece: Mapping[str, Any],
+    again: Again,
+    known: Mapping[str, Path],
+    from_clip: Callable[[Mapping[str, Any]], Clip | Soundtrack],
+) -> Clip | Soundtrack:
+    """A piece made again: by its command, or out of the clip that it was."""
+    return again(piece, known) if "command" in piece else from_clip(piece)
+
+
+def _clip_again(piece: Mapping[str, Any]) -> Clip:
+    from apps.film.ready import as_shot
+
+    picture = piece["picture"]
+    return as_shot(_clip_of(piece), Size(picture["width"], picture["height"]), picture["fps"])
+
+
+def _sound_again(piece: Mapping[str, Any]) -> Soundtrack:
+    from apps.film.ready import own_sound
+    from shared.media.soundtrack import Soundtrack
+
+    clip = _clip_of(piece)
+    sound = own_sound(clip)
+    if sound is None:
+        raise InputError(f"{clip} has no sound, and the film kept one of it")
+    return Soundtrack(sound)
+
+
+def _clip_of(piece: Mapping[str, Any]) -> Path:
+    found = find_inputs(piece.get("details", {}).get("inputs"))
+    if found.keys() != {"clip"}:
+        raise InputError(f"the receipt's inputs of a clip must be clip, not {shorten(sorted(found))}")
+    return found["clip"]
+
+
+# -- a stranger's receipt ----------------------------------------------------------------------------------
+
+
+def _shots(receipt: Mapping[str, Any]) -> list[Any]:
+    shots = receipt.get("details", {}).get("shots")
+    if not isinstance(shots, list) or not 1 <= len(shots) <= MOST_SHOTS:
+        raise InputError(f"the receipt's shots must be a list of 1 to {MOST_SHOTS}, not {shorten(shots)}")
+    return shots
+
+
+def _checked(shot: Any, number: int) -> dict[str, Any]:
+    """A recorded shot, its pieces held to the schema of receipts."""
+    known = {"picture", "sound", "before"}
+    if not isinstance(shot, dict) or not {"picture", "sound"} <= shot.keys() <= known:
+        raise InputError(f"shot {number} of the receipt must have picture and sound, not {shorten(shot)}")
+    before = shot.get("before", False)
+    if before is not False and (before is not True or number == 1):
+        raise InputError(f"shot {number} of the receipt goes on from no shot: before is {shorten(before)}")
+    for what, commands in MAKERS.items():
+        if what == "sound" and shot[what] is None:
+            continue
+        _check_piece(shot[what], commands, f"shot {number} of the receipt, {what}")
+        if what not in shot[what]:
+            raise InputError(f"shot {number} of the receipt has a {what} that is none")
+    return {**shot, "before": before}
+
+
+def _check_piece(piece: Any, commands: tuple[str, ...], name: str) -> None:
+    stand_ins = {"receipt": VERSION, "versions": {}, "streams_sha256": {}, "file_sha256": ZEROS}
+    if not isinstance(piece, dict) or piece.keys() & stand_ins.keys():
+        raise InputError(f"{name} must be a mapping of what made it, not {shorten(piece)}")
+    try:
+        validate({**piece, **stand_ins})
+    except InputError as error:
+        raise InputError(f"{name}: {error}") from None
+    if "command" not in piece:
+        return
+    missing = [
+        key for key in ("request", "seed", "weights_sha256") if not piece.get(key) and piece.get(key) != 0
+    ]
+    if missing or piece["command"] not in commands:
+        raise InputError(
+            f"{name}: {shorten(piece['command'])} with its request, seed and weights made no such thing"
+        )
