@@ -22,9 +22,9 @@ class Command:
 
 
 COMMANDS = {
-    "t2v": Command("apps.film", "text_to_video", "a sentence becomes a clip"),
-    "i2v": Command("apps.film", "image_to_video", "pictures and a sentence become a clip"),
-    "v2a": Command("apps.v2a.cli", "main", "a clip is given a sound that fits what happens in it"),
+    "t2v": Command("ui.cli", "t2v", "a sentence becomes a clip"),
+    "i2v": Command("ui.cli", "i2v", "pictures and a sentence become a clip"),
+    "v2a": Command("ui.cli", "v2a", "a clip is given a sound that fits what happens in it"),
     "film": Command("apps.film.making", "main", "a sentence or a scene file becomes a film with sound"),
     "rewrite": Command("apps.prompt_rewrite.cli", "main", "a prompt becomes one that the model understands"),
     "train": Command("apps.registry", "train", "train a recipe: kinora train RECIPE key=value ..."),
@@ -35,6 +35,7 @@ COMMANDS = {
     ),
     "evaluate": Command("apps.registry", "evaluate", "measure a model with the toybox's judges"),
     "rerun": Command("apps.registry", "rerun", "make a clip again from its receipt, compare every pixel"),
+    "serve": Command("ui.server", "main", "jobs over HTTP: submit, watch, fetch; the rewriter as a chat model"),
     "show": Command("shared.provenance.cli", "show", "print the receipt in a clip"),
     "verify": Command("shared.provenance.cli", "verify", "find out whether a clip is as it was written"),
 }

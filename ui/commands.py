@@ -37,6 +37,7 @@ class Command:
         module: where its request is.
         schema_name: of the request there.
         maker: module and function that carry a request out.
+        word: the setting whose value may stand without its flag.
         prepared: whether it takes the rewriter's settings, see `apps.film`.
         keeps_parts: whether it goes on from what an interrupted run left beside its result.
     """
@@ -46,6 +47,7 @@ class Command:
     module: str
     schema_name: str
     maker: tuple[str, str]
+    word: str | None = None
     prepared: bool = False
     keeps_parts: bool = False
 
@@ -131,6 +133,7 @@ COMMANDS = {
             "apps.v2a.request",
             "VideoToAudioRequest",
             ("apps.v2a.cli", "make"),
+            word="video",
         ),
         Command(
             "rewrite",
@@ -138,6 +141,7 @@ COMMANDS = {
             "apps.prompt_rewrite.request",
             "RewriteRequest",
             ("apps.prompt_rewrite.cli", "make"),
+            word="prompt",
         ),
     )
 }

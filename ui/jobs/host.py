@@ -33,13 +33,19 @@ class Stopped(Exception):
 
 
 class JobHost(Host):
-    """Carries out one job."""
+    """Carries out one job.
+
+    Attributes:
+        results: the files that were asked for and are there.
+        runs: of the sampler that were begun.
+    """
 
     def __init__(self, claims: Claims, job: Job, models: Models) -> None:
         self.about = {"job": job.id}
         self._claims, self._job, self._models = claims, job, models
         self.checkpoints = Checkpoints(claims.folder(job.id) / "checkpoints")
         self.runs = 0
+        self.results: list[Path] = []
 
     def load(self, open_model: Callable[..., Any], *words: Any, **settings: Any) -> Any:
         """See `Host.load`; a model that the job before used is there already."""
@@ -48,7 +54,8 @@ class JobHost(Host):
         return self._models.load(open_model, *words, **settings)
 
     def made(self, path: Path) -> None:
-        """A result; it stands in the job when all of them are there."""
+        """See `Host.made`; results stand in the job when all of them are there."""
+        self.results.append(path)
 
     @contextlib.contextmanager
     def sampling(self, total: int, label: str) -> Generator[Watcher]:

@@ -81,8 +81,9 @@ class Worker:
             request = command.request(_with_seed(job), self.claims.files.path)
             _prepare(folder, made, job, command.keeps_parts)
             with _heard(lambda line: self.claims.note(job.id, line)):
-                results = command.run(request, made, JobHost(self.claims, job, self.models))
-            self.claims.finish(job.id, results, made)
+                host = JobHost(self.claims, job, self.models)
+                results = command.run(request, made, host)
+            self.claims.finish(job.id, dict.fromkeys([*results, *host.results]), made)
         except Stopped as stopped:
             self.models.rest()
             return _AFTER_WISH[stopped.wish], None
