@@ -25,7 +25,7 @@ COMMANDS = {
     "t2v": Command("ui.cli", "t2v", "a sentence becomes a clip"),
     "i2v": Command("ui.cli", "i2v", "pictures and a sentence become a clip"),
     "v2a": Command("ui.cli", "v2a", "a clip is given a sound that fits what happens in it"),
-    "film": Command("apps.film.making", "main", "a sentence or a scene file becomes a film with sound"),
+    "film": Command("ui.cli", "film", "a sentence or a scene file becomes a film with sound"),
     "rewrite": Command("apps.prompt_rewrite.cli", "main", "a prompt becomes one that the model understands"),
     "train": Command("apps.registry", "train", "train a recipe: kinora train RECIPE key=value ..."),
     "data": Command("apps.registry", "data", "what training would use of a folder of clips"),
@@ -35,7 +35,10 @@ COMMANDS = {
     ),
     "evaluate": Command("apps.registry", "evaluate", "measure a model with the toybox's judges"),
     "rerun": Command("apps.registry", "rerun", "make a clip again from its receipt, compare every pixel"),
-    "serve": Command("ui.server", "main", "jobs over HTTP: submit, watch, fetch; the rewriter as a chat model"),
+    "serve": Command(
+        "ui.server", "main", "jobs over HTTP: submit, watch, fetch; the rewriter as a chat model"
+    ),
+    "ui": Command("ui.app", "main", "the same in a browser: a tab for each app, the queue, the gallery"),
     "show": Command("shared.provenance.cli", "show", "print the receipt in a clip"),
     "verify": Command("shared.provenance.cli", "verify", "find out whether a clip is as it was written"),
 }

@@ -136,6 +136,15 @@ COMMANDS = {
             word="video",
         ),
         Command(
+            "film",
+            "a sentence or a scene file becomes a film with sound",
+            "apps.film.request",
+            "FilmRequest",
+            ("apps.film.making", "make"),
+            word="prompt",
+            keeps_parts=True,
+        ),
+        Command(
             "rewrite",
             "a prompt becomes one that the model understands",
             "apps.prompt_rewrite.request",
