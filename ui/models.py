@@ -1,0 +1,80 @@
+"""Models to choose from: which are on this machine, and which of them fit it. Nothing is loaded, torch stays out."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+
+from foundation.weights.registry import KNOWN, STARTER, WEIGHT_SUFFIXES, here
+from shared.errors import WeightsError
+
+GIGABYTE = 1e9
+
+
+def choices(names: Iterable[str]) -> list[tuple[str, str]]:
+    """Labels and names of models; the labels say what each would take of this machine."""
+    found = here()
+    return [(f"{name} · {_about(name, found.get(name))}", name) for name in names]
+
+
+def check_starter(part: str) -> None:
+    """Find out whether the starter weights can do something.
+
+    Args:
+        part: the folder of theirs that it takes.
+
+    Raises:
+        WeightsError: it is not there.
+    """
+    if not (STARTER / part).is_dir():
+        raise WeightsError(
+            f"the starter weights cannot do this yet: {STARTER.name}/{part} is missing; kinora train {part} makes it, "
+            "or choose another model"
+        )
+
+
+def fitting(size: float, main: float, gpu: float | None) -> str:
+    """Whether weights of a size can be held, and how.
+
+    Args:
+        size: bytes of weights.
+        main: bytes of main memory.
+        gpu: bytes of the GPU's own memory; None without one.
+    """
+    if size > main and (gpu is None or size > gpu):
+        return f"more than the {main / GIGABYTE:.0f} GB of memory here"
+    if gpu is not None and size > gpu:
+        return "fits with offload model or group"
+    return "fits"
+
+
+def _about(name: str, folder: Path | None) -> str:
+    main, gpu = memory()
+    if folder is None:
+        size = KNOWN[name].gigabytes * GIGABYTE
+        return f"{size / GIGABYTE:.0f} GB, {fitting(size, main, gpu)}; not here yet: kinora models get {name}"
+    size = _size(folder)
+    return f"{size / GIGABYTE:.2g} GB, {fitting(size, main, gpu)}"
+
+
+@cache
+def _size(folder: Path) -> int:
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.suffix in WEIGHT_SUFFIXES)
+
+
+@cache
+def memory() -> tuple[float, float | None]:
+    """Bytes of main memory, and of the first NVIDIA GPU's own, where there is one."""
+    main = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if shutil.which("nvidia-smi") is None:
+        return main, None
+    asked = ["nvidia-smi", "--query-gpu=memory.total", "--format=csv,noheader,nounits", "--id=0"]
+    try:
+        told = subprocess.run(asked, capture_output=True, text=True, timeout=5, check=True).stdout
+        return main, int(told.split()[0]) * 2**20
+    except (OSError, subprocess.SubprocessError, ValueError, IndexError):
+        return main, None
