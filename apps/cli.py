@@ -26,6 +26,7 @@ COMMANDS = {
     "i2v": Command("ui.cli", "i2v", "pictures and a sentence become a clip"),
     "v2a": Command("ui.cli", "v2a", "a clip is given a sound that fits what happens in it"),
     "film": Command("ui.cli", "film", "a sentence or a scene file becomes a film with sound"),
+    "sweep": Command("apps.film.sweep.cli", "main", "every combination of lists of settings, and a table"),
     "rewrite": Command("apps.prompt_rewrite.cli", "main", "a prompt becomes one that the model understands"),
     "train": Command("apps.registry", "train", "train a recipe: kinora train RECIPE key=value ..."),
     "data": Command("apps.registry", "data", "what training would use of a folder of clips"),

@@ -1,0 +1,73 @@
+"""The page as it is served: no other host in it, no torch behind it, and forms that queue jobs."""
+
+import re
+import subprocess
+import sys
+
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+
+from ui.app import mount
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory):
+    from ui.files import Files
+    from ui.jobs.queue import Queue
+
+    files = Files(tmp_path_factory.mktemp("page") / "outputs")
+    queue = Queue(files.private / "jobs.db", files)
+    with TestClient(mount(FastAPI(), queue, files), base_url="http://127.0.0.1") as client:
+        yield client, queue, files
+
+
+def test_page_names_no_other_host(served):
+    client, *_ = served
+    page, theme = client.get("/"), client.get("/theme.css")
+    assert page.status_code == theme.status_code == 200
+    for text in (page.text, theme.text):
+        hosts = set(re.findall(r"https?://([^/\s\"'\\)]+)", text))
+        assert hosts <= {"127.0.0.1", "www.w3.org"}, hosts  # the latter names SVG, and is never asked
+    assert "@import" not in theme.text and "@font-face" not in theme.text
+
+
+def test_browser_may_ask_nobody_else(served):
+    client, *_ = served
+    policy = client.get("/").headers["content-security-policy"]
+    assert "default-src 'self'" in policy and "connect-src 'self'" in policy and "http" not in policy
+
+
+def test_analytics_are_off(served):
+    client, *_ = served
+    assert client.get("/config").json()["analytics_enabled"] is False
+
+
+@pytest.mark.parametrize("path", ["pyproject.toml", "/etc/passwd"])
+def test_gradio_serves_no_files(served, path):
+    client, *_ = served
+    for route in ("/gradio_api/file=", "/file="):
+        assert client.get(f"{route}{path}").status_code in (403, 404)
+
+
+def test_gradio_takes_no_uploads(served):
+    client, *_ = served
+    answer = client.post("/gradio_api/upload", files={"files": ("a.png", b"x" * 1000)})
+    assert answer.status_code == 413
+
+
+def test_every_tab_of_a_command_is_there(served):
+    client, *_ = served
+    names = {one["api_name"] for one in client.get("/config").json()["dependencies"]}
+    assert {"t2v", "i2v", "v2a", "rewrite", "film"} <= names
+
+
+def test_torch_stays_out_of_the_servers_process(tmp_path):
+    code = (
+        "import sys; from pathlib import Path; from fastapi import FastAPI; from ui.app import mount; "
+        "from ui.files import Files; from ui.jobs.queue import Queue; files = Files(Path(sys.argv[1])); "
+        "mount(FastAPI(), Queue(files.private / 'jobs.db', files), files); "
+        "print([name for name in ('torch', 'transformers', 'diffusers') if name in sys.modules])"
+    )
+    told = subprocess.run([sys.executable, "-c", code, tmp_path], capture_output=True, text=True, check=True)
+    assert told.stdout.strip() == "[]"

@@ -1,0 +1,252 @@
+"""The page: tabs with forms, the gallery, and at their side the stage and the queue. Gradio draws it."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from shared.errors import InputError, KinoraError, WeightsError
+from ui.again import Asked
+from ui.commands import find_command
+from ui.files import Files
+from ui.forms import Form
+from ui.gallery import Gallery, Shown
+from ui.jobs import Queue
+from ui.models import check_starter, choices
+from ui.panel import Panel
+from ui.results import Results
+from ui.tabs import TABS
+from ui.tabs.tab import Tab
+from ui.views import view
+
+STATIC = Path(__file__).parent / "static"
+EXAMPLES = Path(__file__).parent / "examples"
+EXAMPLE = "example:"
+GALLERY = "gallery"
+
+EVERY = 1.0
+"""Seconds between two looks at the queue."""
+
+QUIET: dict[str, Any] = {"show_progress": "hidden", "queue": False, "api_visibility": "private"}
+"""Of events that are no command."""
+
+TELLING: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None}
+"""Of events whose new contents for a form others wait for: Gradio tells these of its queue's events only."""
+
+_KEEP = "(...values) => Object.fromEntries({names}.map((name, place) => [name, values[place]]))"
+
+
+class Page:
+    """The page of one queue."""
+
+    def __init__(self, queue: Queue, files: Files) -> None:
+        self.queue, self.files = queue, files
+        self.tabs = TABS
+        results = Results(files)
+        self.panel = Panel(queue, results, self.tabs)
+        self.gallery = Gallery(self.panel, results, self.tabs)
+
+    def draw(self) -> gr.Blocks:
+        """Make the page."""
+        with gr.Blocks(title="Kinora", analytics_enabled=False, fill_width=True) as page:
+            self.asked = gr.State(None)
+            self.chosen = gr.State("")
+            self.submitted: list[gr.JSON] = []
+            self.tab = gr.BrowserState(self.tabs[0].command, storage_key="kinora-tab", secret="kinora")
+            _html("header", view("header"), elem_id="header")
+            with gr.Row(elem_id="body"):
+                with gr.Column(scale=7, min_width=420, elem_id="work"), gr.Tabs(elem_id="tabs") as tabs:
+                    for tab in self.tabs:
+                        self._draw_tab(tab, page)
+                    self._draw_gallery(page)
+                with gr.Column(scale=5, min_width=380, elem_id="side"):
+                    self._draw_side(page)
+            self.asked.change(lambda asked: gr.Tabs(selected=asked["command"]), self.asked, tabs, **QUIET)
+            page.load(lambda tab: gr.Tabs(selected=tab), self.tab, tabs, **QUIET)
+        return page
+
+    # -- a command's tab -----------------------------------------------------------------------------------
+
+    def _draw_tab(self, tab: Tab, page: gr.Blocks) -> None:
+        form = Form(tab.command, {name: choices(known) for name, known in tab.models.items()}, tab.each)
+        with gr.Tab(tab.title, id=tab.command) as drawn:
+            gr.HTML(view("lead", lead=tab.lead, missing=_missing(tab)), elem_classes="lead")
+            examples = gr.Dataset(
+                components=["textbox"], samples=[[title] for title in tab.examples], type="index",
+                show_label=False, layout="gallery", elem_classes="examples",
+            )  # fmt: skip
+            components = form.draw(tab.everyday)
+            with gr.Row(elem_classes="start"):
+                button = gr.Button(tab.button, variant="primary", size="lg", elem_id=f"{tab.command}-start")
+                leave = gr.Button("Leave as it was", visible=False, size="lg", elem_id=f"{tab.command}-leave")
+            editing, submitted = gr.State(None), gr.JSON(visible=False)
+            self._remember(form, components, page)
+        buttons = [editing, button, leave]
+
+        @_refusing
+        def start(job: str | None, *raw: Any) -> Any:
+            return [self._start(form, job, raw), "", *_buttons(tab, None)]
+
+        def fill(asked: dict[str, Any] | None) -> list[Any]:
+            if asked is None or asked["command"] != tab.command:
+                return [gr.skip()] * (len(components) + len(buttons))
+            return [*form.values(asked["settings"]), *_buttons(tab, asked["editing"])]
+
+        @_refusing
+        def try_out(index: int) -> list[Any]:
+            settings = dict(list(tab.examples.values())[index])
+            return form.values({name: self._example(value) for name, value in settings.items()})
+
+        gr.on(
+            [button.click, *_submits(components)],
+            start,
+            [editing, *components],
+            [submitted, self.chosen, *buttons],
+            api_name=tab.command,
+            api_description=tab.lead,
+            show_progress="hidden",
+            concurrency_limit=None,
+        )
+        self.submitted.append(submitted)
+        leave.click(lambda: _buttons(tab, None), None, buttons, **QUIET)
+        examples.click(try_out, examples, components, **QUIET)
+        self.asked.change(fill, self.asked, [*components, *buttons], **QUIET)
+        drawn.select(None, None, self.tab, js=f"() => {json.dumps(tab.command)}", api_visibility="private")
+
+    def _start(self, form: Form, editing: str | None, raw: tuple[Any, ...]) -> list[str]:
+        """Queue what a form asks for, all of it or nothing; or change the job that it belongs to."""
+        asked = form.jobs(raw)
+        if editing is not None:
+            if len(asked) != 1:
+                raise InputError(f"a waiting job takes one file, not {len(asked)}")
+            return [self.queue.edit(editing, asked[0]).id]
+        for settings in asked:
+            find_command(form.command).request(settings, self.files.path)
+        return [self.queue.submit(form.command, settings).id for settings in asked]
+
+    def _remember(self, form: Form, components: list[Any], page: gr.Blocks) -> None:
+        """Keep what a form holds in the browser, without asking the server, and bring it back after a reload."""
+        saved = gr.BrowserState(None, storage_key=f"kinora-{form.command}", secret="kinora")
+        keep = _KEEP.format(names=json.dumps(list(form.controls)))
+        gr.on([one.change for one in components], None, components, saved, js=keep, api_visibility="private")
+        page.load(form.restored, saved, components, **QUIET)
+
+    def _example(self, value: Any) -> Any:
+        """An example's setting; a file of ours is put among the uploads."""
+        if isinstance(value, str) and value.startswith(EXAMPLE):
+            file = EXAMPLES / value.removeprefix(EXAMPLE)
+            return self.files.keep(file, file.name)
+        return value
+
+    # -- the side ------------------------------------------------------------------------------------------
+
+    def _draw_side(self, page: gr.Blocks) -> None:
+        stage = _html("acts", elem_id="stage")
+        lane = _html("acts", elem_id="lane")
+        seen = gr.State(-1)
+
+        def look(chosen: str, version: int) -> list[Any]:
+            now = self.queue.version()
+            if now == version:
+                return [gr.skip()] * 3
+            return [self.panel.stage(chosen), self.panel.lane(chosen), now]
+
+        def look_again(chosen: str) -> list[Any]:
+            return look(chosen, -1)
+
+        @_refusing
+        def act(chosen: str, event: gr.EventData) -> list[Any]:
+            told = event._data
+            if told["act"] == "choose":
+                return [told["id"], gr.skip()]
+            asked = self.panel.act(told["act"], told["id"], told.get("to", ""))
+            return [chosen, gr.skip() if asked is None else _news(asked)]
+
+        views = [stage, lane, seen]
+        for one in (stage, lane):
+            one.act(act, self.chosen, [self.chosen, self.asked], **TELLING).then(
+                look_again, self.chosen, views, **QUIET
+            )
+        gr.on([one.change for one in self.submitted], look_again, self.chosen, views, **QUIET)
+        gr.Timer(EVERY).tick(look, [self.chosen, seen], views, **QUIET)
+        page.load(look_again, self.chosen, views, **QUIET)
+
+    # -- the gallery ---------------------------------------------------------------------------------------
+
+    def _draw_gallery(self, page: gr.Blocks) -> None:
+        with gr.Tab("Gallery", id=GALLERY) as drawn:
+            apps = [("All", ""), *((tab.title, tab.command) for tab in self.tabs)]
+            filtered = gr.Radio(apps, value="", show_label=False, container=False, elem_classes="filter")
+            grid = _html("acts", elem_id="gallery")
+            shown = gr.State(Shown())
+
+        def show(now: Shown) -> str:
+            return self.gallery.show(now)
+
+        @_refusing
+        def act(now: Shown, event: gr.EventData) -> list[Any]:
+            told = event._data
+            now, asked = self.gallery.act(told["act"], told["id"], told.get("to", ""), now)
+            return [now, self.gallery.show(now), gr.skip() if asked is None else _news(asked)]
+
+        def choose(command: str) -> list[Any]:
+            return [Shown(command), self.gallery.show(Shown(command))]
+
+        grid.act(act, shown, [shown, grid, self.asked], **TELLING)
+        filtered.change(choose, filtered, [shown, grid], **QUIET)
+        drawn.select(show, shown, grid, **QUIET)
+        drawn.select(None, None, self.tab, js=f"() => {json.dumps(GALLERY)}", api_visibility="private")
+        page.load(show, shown, grid, **QUIET)
+
+
+def _refusing(handler: Callable[..., Any]) -> Callable[..., Any]:
+    """A handler whose refusals are shown in one line."""
+
+    @functools.wraps(handler)
+    def answer(*values: Any) -> Any:
+        try:
+            return handler(*values)
+        except KinoraError as error:
+            raise gr.Error(str(error), title="Refused", duration=12, print_exception=False) from None
+
+    return answer
+
+
+def _html(script: str, value: str = "", **about: Any) -> gr.HTML:
+    """A view with its script."""
+    code = (STATIC / f"{script}.js").read_text(encoding="utf-8")
+    return gr.HTML(value, js_on_load=code, apply_default_css=False, **about)
+
+
+def _news(asked: Asked) -> dict[str, Any]:
+    """New contents for a form; the time makes two requests for the same differ."""
+    return {**dataclasses.asdict(asked), "at": time.time()}
+
+
+def _buttons(tab: Tab, editing: str | None) -> list[Any]:
+    """Which job a form belongs to, and what its buttons say then."""
+    return [
+        editing,
+        gr.Button("Save the change" if editing else tab.button),
+        gr.Button(visible=editing is not None),
+    ]
+
+
+def _missing(tab: Tab) -> str:
+    try:
+        check_starter(tab.part)
+    except WeightsError as error:
+        return str(error)
+    return ""
+
+
+def _submits(components: list[Any]) -> list[Callable[..., Any]]:
+    """Enter in a text starts, too; with Shift where it has several lines."""
+    return [one.submit for one in components if isinstance(one, gr.Textbox)]
