@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from argparse import Namespace
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,8 +31,8 @@ REMAKERS = {"t2v": "foundation.cli"}
 """Command -> the module whose `remake(recorded, chosen)` makes its clips, or its sounds, again.
 
 A module whose weights are no video model's also has `weights(model)`, the files of a model by its name. One whose
-results are made of others' has `remake_parts(receipt, again)` instead, where `again(part, known)` makes a part again
-from what the receipt says of it, with media that are known by the name of their setting.
+results are made of others' has `remake_parts(receipt, again, inputs)` instead, where `again(part, known)` makes a part
+again from what the receipt says of it, with media that are known by the name of their setting.
 """
 
 WeightsOf = Callable[[str], Mapping[str, Path]]
@@ -80,7 +80,9 @@ def _again(
         )
     remaker = import_module(remakers[receipt["command"]])
     if hasattr(remaker, "remake_parts"):
-        return remaker.remake_parts(receipt, lambda part, media: _again(part, asked, remakers, media))
+        return remaker.remake_parts(
+            receipt, lambda part, media: _again(part, asked, remakers, media), asked.input
+        )
     if known is None:
         _check_wanted(receipt, asked)
     return remaker.remake(
@@ -102,7 +104,12 @@ def _parser() -> Parser:
     )
     parser.add_argument("--debug", action="store_true", help="show the trace of an error")
     parser.add_argument("--out", type=Path, help="keep the new clip: a file or a folder")
-    parser.add_argument("--model", help="the model that made it, if it has no name here")
+    parser.add_argument(
+        "--model",
+        action="append",
+        default=[],
+        help="the model that made it, if it has no name here; a film's may be several",
+    )
     parser.add_argument("--base", help="the rest of a model of which --model is the transformer alone")
     parser.add_argument(
         "--lora",
@@ -205,7 +212,7 @@ def _place(runtime: Mapping[str, Any], asked: str | None) -> dict[str, str]:
 
 def find_model(
     weights: Mapping[str, str],
-    given: str | None = None,
+    given: Sequence[str] = (),
     base: str | None = None,
     app: str | None = None,
     files: WeightsOf | None = None,
@@ -214,8 +221,8 @@ def find_model(
 
     Args:
         weights: name -> sha256, as a receipt has them.
-        given: the only model to look at; None: all that have a name on this machine.
-        base: gives the rest where `given` is a transformer alone.
+        given: the only models to look at; none: all that have a name on this machine.
+        base: gives the rest where one of `given` is a transformer alone.
         app: the command that made the clip, which may have weights of its own in a model folder.
         files: gives a model's weights files by its name; None: those of a video model.
 
@@ -226,12 +233,12 @@ def find_model(
     from foundation.weights.registry import find_parts, here
 
     missing = dict(weights)
-    for name in [given] if given is not None else here():
+    for name in given or here():
         try:
             found = files(name) if files is not None else find_parts(name, base, app).weights()
             digests = set(files_sha256(found).values())
         except WeightsError:
-            if given is not None:
+            if len(given) == 1:
                 raise
             continue
         absent = {file: digest for file, digest in weights.items() if digest not in digests}
@@ -239,7 +246,7 @@ def find_model(
             return name
         missing = min(missing, absent, key=len)
     file, digest = next(iter(missing.items()))
-    whose = "no model here has" if given is None else f"{given} has not"
+    whose = f"{one_of(given)} has not" if given else "no model here has"
     raise WeightsError(
         f"{whose} the weights that made the clip: {shorten(file)} with sha256 {digest[:16]}... is missing"
         f"{' and ' + str(len(missing) - 1) + ' more' if len(missing) > 1 else ''}; name the model with --model"

@@ -11,7 +11,7 @@ HERE = {
     "t2v": ("apps.film", "text_to_video"),
     "i2v": ("apps.film", "image_to_video"),
     "v2a": ("apps.v2a.cli", "main"),
-    "film": ("apps.film.making", "main"),
+    "film": ("apps.film.cli", "main"),
 }
 """Command -> module and function that read its flags and carry it out on this machine."""
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,12 +24,13 @@ MAKERS = {"picture": ("t2v", "i2v"), "sound": ("v2a",)}
 """The commands that make each kind of piece."""
 
 
-def remake_parts(receipt: Mapping[str, Any], again: Again) -> Clip:
+def remake_parts(receipt: Mapping[str, Any], again: Again, inputs: Sequence[Path] = ()) -> Clip:
     """Make a film again, as `kinora rerun` asks for it.
 
     Args:
         receipt: a stranger's.
         again: makes a piece again.
+        inputs: files to look at first for clips that it was made from.
 
     Raises:
         KinoraError: The receipt says anything else than a film's, or a piece cannot be made again.
@@ -44,11 +46,11 @@ def remake_parts(receipt: Mapping[str, Any], again: Again) -> Clip:
         for number, shot in enumerate(shots, 1):
             file = Path(room) / f"shot-{number:02}.mkv"
             known = {"image": write_last_frame(pictures[-1])} if shot["before"] else {}
-            picture = _made(shot["picture"], again, known, _clip_again)
+            picture = _made(shot["picture"], again, known, partial(_clip_again, inputs=inputs))
             runtimes.append(picture.metadata.get("runtime"))
             pictures.append(picture.save(file))
             sound = shot["sound"]
-            heard = None if sound is None else _made(sound, again, {"video": file}, _sound_again)
+            heard = None if sound is None else _made(sound, again, {"video": file}, partial(_sound_again, inputs=inputs))
             sounds.append(None if heard is None else heard.save(file.with_suffix(".wav")))
         film = joined(pictures, sounds, shots[0]["picture"]["picture"]["fps"])
     told = {key: receipt[key] for key in ("command", "request", "seed", "weights_sha256")}
@@ -66,26 +68,26 @@ def _made(
     return again(piece, known) if "command" in piece else from_clip(piece)
 
 
-def _clip_again(piece: Mapping[str, Any]) -> Clip:
+def _clip_again(piece: Mapping[str, Any], inputs: Sequence[Path]) -> Clip:
     from apps.film.ready import as_shot
 
     picture = piece["picture"]
-    return as_shot(_clip_of(piece), Size(picture["width"], picture["height"]), picture["fps"])
+    return as_shot(_clip_of(piece, inputs), Size(picture["width"], picture["height"]), picture["fps"])
 
 
-def _sound_again(piece: Mapping[str, Any]) -> Soundtrack:
+def _sound_again(piece: Mapping[str, Any], inputs: Sequence[Path]) -> Soundtrack:
     from apps.film.ready import own_sound
     from shared.media.soundtrack import Soundtrack
 
-    clip = _clip_of(piece)
+    clip = _clip_of(piece, inputs)
     sound = own_sound(clip)
     if sound is None:
         raise InputError(f"{clip} has no sound, and the film kept one of it")
     return Soundtrack(sound)
 
 
-def _clip_of(piece: Mapping[str, Any]) -> Path:
-    found = find_inputs(piece.get("details", {}).get("inputs"))
+def _clip_of(piece: Mapping[str, Any], inputs: Sequence[Path]) -> Path:
+    found = find_inputs(piece.get("details", {}).get("inputs"), inputs)
     if found.keys() != {"clip"}:
         raise InputError(f"the receipt's inputs of a clip must be clip, not {shorten(sorted(found))}")
     return found["clip"]

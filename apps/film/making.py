@@ -16,19 +16,8 @@ from apps.film.rewriting import rewrite_all, rewriter_of
 from apps.film.stage import Stage
 from apps.film.takes import ABOUT, Take, find_take
 from foundation.host import TERMINAL, Host
-from shared.config import from_argv, to_argv
+from shared.config import to_argv
 from shared.console import note
-
-DESCRIPTION = "A sentence, or a scene file's shots, become one film with its sound."
-
-
-def main(argv: list[str]) -> None:
-    """Read the flags and make the film.
-
-    Raises:
-        KinoraError: A flag, the scene file, a model or the place for the film is refused.
-    """
-    make(from_argv(FilmRequest, argv, "kinora film", DESCRIPTION, word="prompt"))
 
 
 def make(request: FilmRequest, host: Host = TERMINAL) -> list[Path]:

@@ -244,8 +244,10 @@ def _heard(request: FilmRequest, scenes: Scenes, shot: Shot) -> str:
     """What is heard in a shot: words, nothing in particular (empty), `SILENT`, or `OWN`."""
     if request.sound == "off":
         return SILENT
-    told = shot.sound or (OWN if shot.clip is not None else scenes.sound)
-    return told or ""
+    told = shot.sound or scenes.sound
+    if shot.clip is None:
+        return "" if told in (None, OWN) else told
+    return told if told is not None and (shot.sound or told == SILENT) else OWN
 
 
 def _sound_model(name: str) -> tuple[dict[str, Path], int]:

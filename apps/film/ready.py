@@ -33,15 +33,15 @@ def as_shot(path: Path, size: Size, fps: float, note: Callable[[str], None] | No
         InputError: the clip is damaged.
     """
     film = look_through(path)
-    step = float(np.median(np.diff(film.times))) if len(film.times) > 1 else 1 / fps
+    step = float(film.times[-1]) / (len(film.times) - 1) if len(film.times) > 1 else 1 / fps
     count = max(1, round((float(film.times[-1]) + step) * fps))
     moments = np.arange(count) / fps + EARLY
     shown = np.searchsorted(film.times, moments, side="right") - 1
     frames = [fitted(frame, size) for frame in picked(path, shown.tolist())]
     if note is not None and (film.width, film.height) != tuple(size):
         note(f"{path}: {film.width}x{film.height} is brought to {size}")
-    if note is not None and not math.isclose(step * fps, 1, abs_tol=1e-3):
-        note(f"{path}: {1 / step:.4g} fps become {fps:g}")
+    if note is not None and not math.isclose(step * fps, 1, abs_tol=1e-2):
+        note(f"{path}: {1 / step:.3g} fps become {fps:g}")
     return Clip(np.stack(frames), fps)
 
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from apps.film.request import MOST_SHOTS
 from foundation.request import VideoSettings, check_prompt, check_size
-from shared.config import Size, check, setting, settings
+from shared.config import Size, check, one_of, setting, settings
 from shared.errors import InputError
 
 BEFORE = "before"
@@ -17,6 +17,9 @@ BEFORE = "before"
 
 SILENT, OWN = "none", "keep"
 """Stand for no sound, and for the sound that a clip brings, where words say what is heard."""
+
+OF_PICTURE = ("negative_prompt", "seed", "steps", "seconds", "frames", "guidance", "cfg", "shift")
+"""Settings of a picture that is made."""
 
 _VIDEO = settings(VideoSettings)
 
@@ -82,10 +85,15 @@ class Shot(Rules):
             check_prompt(self.prompt)
         if self.last is not None and self.first is None:
             raise InputError("a last frame needs a first frame")
-        if self.clip is not None and self.first is not None:
-            raise InputError("a clip has its frames: leave out first and last")
+        if self.clip is not None:
+            self._check_clip()
         if self.clip is None and self.sound == OWN:
             raise InputError(f"sound {OWN}: a shot of words brings no sound, only a clip does")
+
+    def _check_clip(self) -> None:
+        named = [name for name in (*OF_PICTURE, "first") if getattr(self, name) is not None]
+        if named:
+            raise InputError(f"a clip is there already: leave out {one_of(named)}")
 
     @property
     def follows(self) -> bool:

@@ -89,6 +89,8 @@ BILLION_LAUGHS = "a: &a [x, x]\n" + "".join(
         ("shots: [{prompt: a, first: /etc/passwd}]", "not in the scene file's folder"),
         ("shots: [{prompt: a, first: link.png}]", "not in the scene file's folder"),
         ("shots: [{prompt: a, sound: keep}]", "only a clip does"),
+        ("shots: [{clip: film.yaml, prompt: a}]", "not both"),
+        ("shots: [{clip: film.yaml, frames: 9}]", "shot 1: a clip is there already: leave out frames"),
         (f"shots: [{', '.join(['{prompt: a}'] * 65)}]", "shots must be 1 to 64, not 65"),
         ("shots: [{prompt: a, prompt: b}]", "line 1: 'prompt' stands twice"),
         ("shots:\n- &one {prompt: a}\n- *one", "line 3: aliases are not read"),

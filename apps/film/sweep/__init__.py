@@ -1,0 +1,1 @@
+"""Every combination of lists of settings: `kinora sweep`."""
