@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -11,28 +12,50 @@ from shared.errors import InputError
 
 Captions = tuple[str, ...]
 
+Reader = Callable[[Any, str], Captions]
+"""Takes a value of JSON and what to call its place, and refuses what is no caption with an `InputError`."""
 
-def sidecar_captions(file: Path) -> Captions | None:
+
+def entry_captions(entry: Any, source: str) -> Captions:
+    """The captions in a JSON object: a text `caption`, or a list of texts `captions`; see `Reader`."""
+    if not isinstance(entry, dict) or not entry.keys() & {"caption", "captions"}:
+        raise InputError(f'{source} has no "caption"')
+    several = entry["captions"] if "captions" in entry else [entry["caption"]]
+    if not isinstance(several, list):
+        raise InputError(f'"captions" in {source} must be a list of texts, not {shorten(several)}')
+    if not several:
+        raise InputError(f"{source} holds an empty list of captions")
+    return tuple(one_line(text, source) for text in several)
+
+
+def sidecar_captions(file: Path, read: Reader = entry_captions) -> Captions | None:
     """The captions of a file: those of its `.txt`, else of its `.json`; None where it has neither.
+
+    Args:
+        file: the medium.
+        read: of what the `.json` holds.
 
     Raises:
         InputError: what is beside it is no caption.
     """
     text, described = file.with_suffix(".txt"), file.with_suffix(".json")
     if text.is_file():
-        return (_caption(_read(text), text.name),)
+        return (one_line(_read(text), text.name),)
     if described.is_file():
-        return _of_entry(_parsed(_read(described), described.name), described.name)
+        return read(_parsed(_read(described), described.name), described.name)
     return None
 
 
-def listed_captions(listing: Path) -> tuple[dict[str, Captions], dict[int, str]]:
+def listed_captions(
+    listing: Path, read: Reader = entry_captions
+) -> tuple[dict[str, Captions], dict[int, str]]:
     """The captions in a JSONL of lines `{"file": ..., "caption": ...}`.
 
     A line may have a list, `captions`, instead; several lines about one file add up.
 
     Args:
         listing: the file; the names in it are relative to its folder.
+        read: of each line.
 
     Returns:
         File -> captions, and line number -> what is wrong with that line.
@@ -51,7 +74,7 @@ def listed_captions(listing: Path) -> tuple[dict[str, Captions], dict[int, str]]
             if not isinstance(file, str):
                 raise InputError('the line has no "file"')
             name = PurePosixPath(file).as_posix()
-            found[name] = found.get(name, ()) + _of_entry(entry, "the line")
+            found[name] = found.get(name, ()) + read(entry, "the line")
         except InputError as error:
             wrong[number] = str(error)
     return found, wrong
@@ -76,20 +99,12 @@ def _parsed(text: str, source: str) -> Any:
         raise InputError(f"{source} is nested too deep for a caption") from None
 
 
-def _of_entry(entry: Any, source: str) -> Captions:
-    """The captions in a JSON object: a text `caption`, or a list of texts `captions`."""
-    if not isinstance(entry, dict) or not entry.keys() & {"caption", "captions"}:
-        raise InputError(f'{source} has no "caption"')
-    several = entry["captions"] if "captions" in entry else [entry["caption"]]
-    if not isinstance(several, list):
-        raise InputError(f'"captions" in {source} must be a list of texts, not {shorten(several)}')
-    if not several:
-        raise InputError(f"{source} holds an empty list of captions")
-    return tuple(_caption(text, source) for text in several)
+def one_line(text: Any, source: str) -> str:
+    """A caption on one line.
 
-
-def _caption(text: Any, source: str) -> str:
-    """One caption on one line."""
+    Raises:
+        InputError: it is no text, or empty, or not in UTF-8.
+    """
     if not isinstance(text, str):
         raise InputError(f"a caption in {source} must be a text, not {shorten(text)}")
     if any(0xD800 <= ord(char) <= 0xDFFF or not ord(char) for char in text):

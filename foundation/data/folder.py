@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from foundation.data.captions import Captions, listed_captions, sidecar_captions
+from foundation.data.captions import Captions, Reader, entry_captions, listed_captions, sidecar_captions
 from foundation.data.survey import FILMS, STILLS, MediaRecord, Medium
 from shared.config import one_of
 from shared.console import progress
@@ -23,7 +23,7 @@ class Item:
         name: its path relative to the folder, which tells files of one name in two subfolders apart.
         path: where it is.
         medium: what it is.
-        captions: one or more texts that say what it shows.
+        captions: one or more texts that say what it shows; none where it may go without.
     """
 
     name: str
@@ -49,7 +49,21 @@ class Folder:
     rejected: tuple[Rejected, ...]
 
 
-def read_folder(root: Path, record: MediaRecord | None = None) -> Folder:
+def check_folder(root: Path) -> None:
+    """Refuse what is no folder.
+
+    Raises:
+        InputError: nothing is there, or a file.
+    """
+    if not root.is_dir():
+        raise InputError(
+            f"{root} {'is no folder' if root.exists() else 'does not exist'}: name a folder of clips"
+        )
+
+
+def read_folder(
+    root: Path, record: MediaRecord | None = None, read: Reader = entry_captions, *, captioned: bool = True
+) -> Folder:
     """Find every clip and picture in a folder and its subfolders, with its captions.
 
     Hidden files and folders are passed over, and so is what is neither a medium nor a caption.
@@ -57,24 +71,24 @@ def read_folder(root: Path, record: MediaRecord | None = None) -> Folder:
     Args:
         root: the folder.
         record: what is known of media already; None: the one in Kinora's cache.
+        read: of captions in JSON.
+        captioned: media without a caption are rejected.
 
     Raises:
         InputError: it is no folder that can be read, or has more than one listing (`.jsonl`).
     """
-    if not root.is_dir():
-        raise InputError(
-            f"{root} {'is no folder' if root.exists() else 'does not exist'}: name a folder of clips"
-        )
+    check_folder(root)
     record = record or MediaRecord()
     files = sorted(_media(root), key=lambda file: file.relative_to(root).as_posix())
-    listing, rejected = _listing(root)
+    listing, rejected = _listing(root, read)
     rejected += _unmatched(root, listing, files)
     items = []
     with progress(len(files), "reading media") as bar:
         for file in files:
             name = file.relative_to(root).as_posix()
             try:
-                items.append(_item(name, file, listing.get(name), record))
+                captions = _captions(file, listing.get(name), read, captioned)
+                items.append(Item(name, file, _medium(file, record), captions))
             except InputError as error:
                 rejected.append(Rejected(name, str(error)))
             bar.advance()
@@ -96,7 +110,7 @@ def _media(root: Path) -> Iterator[Path]:
                 yield Path(folder) / name
 
 
-def _listing(root: Path) -> tuple[dict[str, Captions], list[Rejected]]:
+def _listing(root: Path, read: Reader) -> tuple[dict[str, Captions], list[Rejected]]:
     """The captions of the folder's `.jsonl`, and its lines that are wrong."""
     listings = sorted(file for file in root.glob("*.jsonl") if not file.name.startswith("."))
     if not listings:
@@ -104,7 +118,7 @@ def _listing(root: Path) -> tuple[dict[str, Captions], list[Rejected]]:
     if len(listings) > 1:
         names = ", ".join(file.name for file in listings)
         raise InputError(f"{root} has {len(listings)} listings ({names}): leave one .jsonl")
-    found, wrong = listed_captions(listings[0])
+    found, wrong = listed_captions(listings[0], read)
     return found, [Rejected(f"{listings[0].name} line {number}", why) for number, why in wrong.items()]
 
 
@@ -114,13 +128,17 @@ def _unmatched(root: Path, listing: dict[str, Captions], files: list[Path]) -> l
     return [Rejected(name, reason) for name in listing if name not in here]
 
 
-def _item(name: str, file: Path, listed: Captions | None, record: MediaRecord) -> Item:
+def _captions(file: Path, listed: Captions | None, read: Reader, wanted: bool) -> Captions:
     if file.suffix.lower() not in STILLS + FILMS:
         raise InputError(f"of a kind that is not read: {one_of(STILLS + FILMS)}")
-    captions = sidecar_captions(file) or listed
-    if captions is None:
+    captions = sidecar_captions(file, read) or listed or ()
+    if wanted and not captions:
         raise InputError(f"no caption: neither {file.stem}.txt nor {file.stem}.json, and no .jsonl names it")
+    return captions
+
+
+def _medium(file: Path, record: MediaRecord) -> Medium:
     try:
-        return Item(name, file, record.medium(file), captions)
+        return record.medium(file)
     except OSError as error:
         raise InputError(f"cannot be read: {error.strerror or error}") from error

@@ -66,7 +66,7 @@ def plan(
 def overview(planned: Plan) -> list[str]:
     """Lines for people: a table with a row per bucket, and every rejected file with its reason."""
     rows = [_row(bucket, items, planned.settings.fps) for bucket, items in planned.buckets.items()]
-    lines = _aligned([HEAD, *rows]) if rows else []
+    lines = aligned([HEAD, *rows]) if rows else []
     used = [item for items in planned.buckets.values() for item in items]
     slow = sum(0 < item.medium.fps < SLOWER * planned.settings.fps for item in used)
     if slow:
@@ -75,7 +75,7 @@ def overview(planned: Plan) -> list[str]:
         )
     if planned.rejected:
         lines.append(f"rejected: {len(planned.rejected)}")
-        lines += _aligned([(f"  {one.name}", one.reason) for one in planned.rejected])
+        lines += aligned([(f"  {one.name}", one.reason) for one in planned.rejected])
     return [printable(line) for line in lines]
 
 
@@ -86,7 +86,7 @@ def listing(planned: Plan) -> list[str]:
         for item in items:
             name, _, _, kept, rate = _row(bucket, [item], planned.settings.fps)
             rows.append((item.name, name, kept, rate))
-    return [printable(line) for line in _aligned(rows)] if rows else []
+    return [printable(line) for line in aligned(rows)] if rows else []
 
 
 def _row(bucket: Bucket, items: Sequence[Item], fps: float) -> tuple[str, str, str, str, str]:
@@ -105,7 +105,8 @@ def _range(values: Sequence[float]) -> str:
     return low if low == high else f"{low} to {high}"
 
 
-def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Rows as lines whose columns stand below each other; at least one row."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
         "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()

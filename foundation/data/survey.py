@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
+from foundation.data.record import FileRecord
 from foundation.weights.record import cache_folder, file_sha256
 from shared.errors import InputError
 from shared.media.film import look_through
@@ -47,16 +46,11 @@ class Medium:
         return 0.0 if self.still else (self.frames - 1) / self.span
 
 
-class MediaRecord:
-    """Media by path, size and time of change.
-
-    One line of JSON is appended for each new medium, so that a survey that was killed goes on where it was; of
-    two lines about a file the later one holds. Files that cannot be used are looked at anew every time.
-    """
+class MediaRecord(FileRecord[Medium]):
+    """Media as they were when they were looked through."""
 
     def __init__(self, path: Path | None = None) -> None:
-        self.path = path or cache_folder() / RECORD_FILE
-        self.known = _read(self.path)
+        super().__init__(path or cache_folder() / RECORD_FILE, Medium)
 
     def medium(self, file: Path) -> Medium:
         """What a file is.
@@ -64,32 +58,17 @@ class MediaRecord:
         Raises:
             InputError: it is empty, damaged, or a clip of fewer than two frames; the line names no file.
         """
-        stat, name = file.stat(), str(file.resolve())
-        stamp = (stat.st_size, stat.st_mtime_ns)
-        known = self.known.get(name)
-        if known and known[0] == stamp:
-            return known[1]
-        if not stat.st_size:
-            raise InputError("the file is empty (0 bytes)")
-        medium = look(file)
-        self.known[name] = stamp, medium
-        self._append({"file": name, "size": stamp[0], "mtime_ns": stamp[1], **asdict(medium)})
-        return medium
-
-    def _append(self, line: dict[str, object]) -> None:
-        # Without a place to keep it the next run looks again, which costs time and nothing else.
-        with contextlib.suppress(OSError):
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            with self.path.open("a", encoding="utf-8") as file:
-                file.write(f"\n{json.dumps(line)}")  # after a line that a killed run left unfinished
+        return self.of(file, look)
 
 
 def look(file: Path) -> Medium:
     """Decode a whole file.
 
     Raises:
-        InputError: it is damaged, or a clip of fewer than two frames; the line names no file.
+        InputError: it is empty, damaged, or a clip of fewer than two frames; the line names no file.
     """
+    if not file.stat().st_size:
+        raise InputError("the file is empty (0 bytes)")
     try:
         return _look(file)
     except InputError as error:
@@ -104,22 +83,3 @@ def _look(file: Path) -> Medium:
     if len(film.times) < 2:
         raise InputError("holds 1 frame: a clip has several, and a picture is one of " + ", ".join(STILLS))
     return Medium(file_sha256(file), len(film.times), float(film.times[-1]), film.height, film.width)
-
-
-Known = dict[str, tuple[tuple[int, int], Medium]]
-
-
-def _read(path: Path) -> Known:
-    known: Known = {}
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError):
-        return known
-    for line in lines:
-        try:
-            values = json.loads(line)
-            name, stamp = values.pop("file"), (values.pop("size"), values.pop("mtime_ns"))
-            known[name] = stamp, Medium(**values)
-        except (ValueError, TypeError, KeyError, AttributeError):
-            continue  # blank, or cut off by a kill: that file is looked at anew
-    return known
