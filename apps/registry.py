@@ -39,7 +39,7 @@ EVALUATIONS = {
 REMAKERS = {"film": "apps.film.again", "i2v": "apps.i2v.cli", "v2a": "apps.v2a.cli"}
 """Command -> module with `remake` or `remake_parts`, which makes its clips again."""
 
-DATA: dict[str, tuple[str, str]] = {}
+DATA = {"v2a": ("apps.v2a.curation.cli", "which clips have a sound that is worth learning")}
 """Name -> module with `main`, which takes the words behind the name, and its line of help."""
 
 

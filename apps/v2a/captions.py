@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import re
+from typing import Any
+
+from foundation.data import captions
+from foundation.data.captions import Captions, one_line
+
 NONE = "none"
 """What a part of a caption says that names something absent."""
 
-MUSIC, SPEECH = "music", "speech"
-"""Names of the parts, and what a negative prompt calls them."""
+SOUND, MUSIC, SPEECH = "sound", "music", "speech"
+"""Names of the parts, and what a negative prompt calls the last two."""
 
 
 def merged(sound: str, music: str | None = None, speech: str | None = None) -> str:
@@ -21,7 +27,27 @@ def merged(sound: str, music: str | None = None, speech: str | None = None) -> s
     parts = [f"{name}: {text}" for name, text in named.items() if text is not None]
     if not parts:
         return sound
-    return "; ".join([f"sound: {sound}"] * bool(sound.strip()) + parts)
+    return "; ".join([f"{SOUND}: {sound}"] * bool(sound.strip()) + parts)
+
+
+def parts_of(caption: str) -> dict[str, str]:
+    """The parts of a caption by their names, as `merged` joins them; one without named parts is all sound."""
+    sound, *named = re.split(rf"(?:^|; )({SOUND}|{MUSIC}|{SPEECH}): ", caption)
+    return {SOUND: sound} | dict(zip(named[::2], named[1::2], strict=True))
+
+
+def entry_captions(entry: Any, source: str) -> Captions:
+    """The captions in a JSON object: those of every clip, or texts `sound`, `music` and `speech`, merged.
+
+    The sound's may be called `caption` or `captions`, too. See `foundation.data.captions.Reader`.
+    """
+    if not isinstance(entry, dict) or not entry.keys() & {SOUND, MUSIC, SPEECH}:
+        return captions.entry_captions(entry, source)
+    parts = {name: one_line(entry[name], source) for name in (SOUND, MUSIC, SPEECH) if name in entry}
+    sounds: Captions = (parts.pop(SOUND, ""),)
+    if entry.keys() & {"caption", "captions"}:
+        sounds = captions.entry_captions(entry, source)
+    return tuple(merged(sound, **parts) for sound in sounds)
 
 
 def asked_for(prompt: str, music: bool = True, voice: bool = True) -> str:

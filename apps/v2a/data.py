@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from apps.v2a.captions import entry_captions
 from apps.v2a.encoders import Encoders, fingerprint
 from apps.v2a.preprocess import watch
 from apps.v2a.toybox import ToySounds, caption, seen, training_rate
@@ -128,7 +129,7 @@ def folder_shards(root: Path, base: Path, encoders: Encoders, folder: Path, vari
     Raises:
         InputError: none can be used.
     """
-    found = read_folder(folder)
+    found = read_folder(folder, read=entry_captions)
     for rejected in found.rejected:
         note(f"{rejected.name}: {rejected.reason}")
     place = root / "sounds" / f"{fingerprint(base)[:16]}-folder"

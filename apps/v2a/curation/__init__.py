@@ -1,0 +1,1 @@
+"""Which clips are worth training video-to-audio on (paper, "Audio Generation based on Video", "Data")."""
