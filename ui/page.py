@@ -37,6 +37,9 @@ EVERY = 1.0
 QUIET: dict[str, Any] = {"show_progress": "hidden", "queue": False, "api_visibility": "private"}
 """Of events that are no command."""
 
+FOLLOWED = ("cancel", "pause", "go_on")
+"""Buttons whose job is what one wants to see next."""
+
 TELLING: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None}
 """Of events whose new contents for a form others wait for: Gradio tells these of its queue's events only."""
 
@@ -49,6 +52,7 @@ class Page:
     def __init__(self, queue: Queue, files: Files) -> None:
         self.queue, self.files = queue, files
         self.tabs = TABS
+        self._kept: dict[str, str] = {}
         results = Results(files)
         self.panel = Panel(queue, results, self.tabs)
         self.gallery = Gallery(self.panel, results, self.tabs)
@@ -113,6 +117,7 @@ class Page:
             api_description=tab.lead,
             show_progress="hidden",
             concurrency_limit=None,
+            trigger_mode="multiple",  # a click on a busy machine is never lost
         )
         self.submitted.append(submitted)
         leave.click(lambda: _buttons(tab, None), None, buttons, **QUIET)
@@ -139,11 +144,13 @@ class Page:
         page.load(form.restored, saved, components, **QUIET)
 
     def _example(self, value: Any) -> Any:
-        """An example's setting; a file of ours is put among the uploads."""
-        if isinstance(value, str) and value.startswith(EXAMPLE):
+        """An example's setting; a file of ours is put among the uploads, once."""
+        if not (isinstance(value, str) and value.startswith(EXAMPLE)):
+            return value
+        if value not in self._kept:
             file = EXAMPLES / value.removeprefix(EXAMPLE)
-            return self.files.keep(file, file.name)
-        return value
+            self._kept[value] = self.files.keep(file, file.name)
+        return self._kept[value]
 
     # -- the side ------------------------------------------------------------------------------------------
 
@@ -167,7 +174,8 @@ class Page:
             if told["act"] == "choose":
                 return [told["id"], gr.skip()]
             asked = self.panel.act(told["act"], told["id"], told.get("to", ""))
-            return [chosen, gr.skip() if asked is None else _news(asked)]
+            seen = told["id"] if told["act"] in FOLLOWED else chosen
+            return [seen, gr.skip() if asked is None else _news(asked)]
 
         views = [stage, lane, seen]
         for one in (stage, lane):

@@ -17,7 +17,7 @@ from ui.files import UPLOADS, Files
 from ui.tabs.tab import Kind
 
 KINDS: Mapping[str, Kind] = {
-    ".mp4": "clip", ".mkv": "clip", ".gif": "picture", ".png": "picture", ".wav": "sound", ".json": "text", "": "clip",
+    ".mp4": "clip", ".mkv": "clip", ".gif": "clip", ".png": "picture", ".wav": "sound", ".json": "text", "": "clip",
 }  # fmt: skip
 """Of a file by its suffix; without one it is a folder of pictures."""
 
@@ -46,10 +46,10 @@ class Result:
     @property
     def title(self) -> str:
         """The prompt as it was written, else the file's name."""
-        told = self.receipt.get("details", {}).get("rewrite", {})
-        first = next(iter(self.rewrites), {})
+        told = self.receipt.get("details", {}).get("rewrite")
+        first = told if isinstance(told, Mapping) else next(iter(self.rewrites), {})
         asked = self.receipt.get("request", {}).get("prompt")
-        return str(told.get("original") or first.get("original") or asked or Path(self.name).stem)
+        return str(first.get("original") or asked or Path(self.name).stem)
 
     @property
     def rewrites(self) -> list[Mapping[str, Any]]:
@@ -164,10 +164,15 @@ def _read_text(path: Path) -> Mapping[str, Any] | None:
     """What a file of rewrites says; None for any other JSON."""
     try:
         told = json.loads(path.read_text(encoding="utf-8"))
-        ours = isinstance(told, dict) and told.get("command") == "rewrite"
-        ours = ours and all(
-            isinstance(one["original"], str) and isinstance(one["text"], str) for one in told["rewrites"]
+        ours = (
+            isinstance(told, dict) and told.get("command") == "rewrite" and isinstance(told["rewrites"], list)
         )
+        ours = ours and bool(told["rewrites"]) and all(map(_is_rewrite, told["rewrites"]))
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
     return told if ours else None
+
+
+def _is_rewrite(told: Any) -> bool:
+    texts = isinstance(told["original"], str) and isinstance(told["text"], str)
+    return texts and all(isinstance(line, str) for line in told.get("changes", []))

@@ -187,6 +187,15 @@ def test_result_is_made_again_from_its_receipt_when_its_job_is_gone(files, queue
     assert [(job.command, job.settings["prompt"]) for job in queue.list()] == [("rewrite", "a ball")]
 
 
+@pytest.mark.parametrize(
+    "rewrites",
+    [None, {}, [1], [{"original": 1, "text": "a"}], [{"original": "a", "text": "b", "changes": 1}]],
+)
+def test_strangers_text_file_does_not_break_the_gallery(files, gallery, rewrites):
+    (files.folder / "odd-rewrite.json").write_text(json.dumps({"command": "rewrite", "rewrites": rewrites}))
+    assert '<div class="grid">' in gallery.show(Shown())
+
+
 def test_more_of_the_gallery(files, gallery):
     for number in range(30):
         rewritten(files, f"{number}-rewrite.json", original=f"number {number}.")
