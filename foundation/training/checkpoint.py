@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from shared.errors import ResourceError, WeightsError, first_line
 
@@ -102,3 +102,15 @@ def read_checkpoint(path: Path) -> tuple[dict[str, dict[str, Tensor]], dict[str,
             f"checkpoint {path} is damaged ({error}): remove it to go on from the one before"
         ) from error
     return tensors, optimizer, state
+
+
+def load_averaged(model: nn.Module, path: Path) -> None:
+    """Put a checkpoint's averaged weights into the model that was trained; what is frozen stays as it is.
+
+    Raises:
+        WeightsError: the checkpoint is damaged, or another recipe's.
+    """
+    averaged = read_checkpoint(path)[0]["ema"]
+    trained = {name: one for name, one in model.named_parameters() if one.requires_grad}
+    check_fits(path, averaged, trained)
+    model.load_state_dict(averaged, strict=False)

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from torch import nn
 
-from foundation.training.checkpoint import check_fits, finished, read_checkpoint
+from foundation.training.checkpoint import finished, load_averaged
 from foundation.training.config import Training
 from foundation.training.loading import Samples
 from foundation.training.order import Order
@@ -86,12 +86,5 @@ def run_curriculum(
             last = done
             if processes().is_main_process:
                 note(f"stage {name} is finished and is not trained again: {last}")
-        _load_averaged(module.get_submodule("model"), last)
+        load_averaged(module.get_submodule("model"), last)
     return last
-
-
-def _load_averaged(model: nn.Module, checkpoint: Path) -> None:
-    averaged = read_checkpoint(checkpoint)[0]["ema"]
-    trained = {name: one for name, one in model.named_parameters() if one.requires_grad}
-    check_fits(checkpoint, averaged, trained)
-    model.load_state_dict(averaged, strict=False)

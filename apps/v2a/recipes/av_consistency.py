@@ -25,7 +25,7 @@ from apps.v2a.text import T5Size, build_t5, t5_tokenizer
 from apps.v2a.toybox import ToySounds, caption, seen, training_rate
 from apps.v2a.weights import SoundDefaults, write_defaults
 from foundation.text.loading import load_mllm
-from foundation.training.checkpoint import read_checkpoint
+from foundation.training.checkpoint import load_averaged
 from foundation.training.config import Training
 from foundation.training.latent_cache import Shard, cached_shards
 from foundation.training.loading import Batch
@@ -92,7 +92,7 @@ def run(config: Config) -> Path:
     samples = PairedSamples(shards, loss.shifts, round(loss.nearest * layout.sync_fps))
     objective = ConsistencyObjective(learner, loss.shifts, loss.envelope, loss.words)
     last = Trainer(objective, samples, config.training).run()
-    learner.load_state_dict(read_checkpoint(last)[0]["ema"], strict=False)
+    load_averaged(learner, last)
     if processes().is_main_process:
         export(config, learner, tokenizer, layout)
     return Path(config.export)

@@ -10,6 +10,7 @@ from apps.v2a.encoders import Encoders
 from apps.v2a.model import AudioTransformer
 from apps.v2a.objective import SoundObjective
 from apps.v2a.toybox import ToySounds
+from foundation.training.checkpoint import load_averaged
 from foundation.training.config import Training
 from foundation.training.trainer import Trainer, Watch, processes
 
@@ -33,8 +34,8 @@ class SoundRecipe:
     training: Training = field(default_factory=lambda: Training(output="runs/v2a"))
 
 
-def train_sounds(recipe: SoundRecipe, model: AudioTransformer, encoders: Encoders) -> Path:
-    """Train a sound transformer, or what is not frozen of it; the last checkpoint."""
+def train_sounds(recipe: SoundRecipe, model: AudioTransformer, encoders: Encoders) -> None:
+    """Train a sound transformer, or what is not frozen of it, and leave its averaged weights in it."""
     with processes().main_process_first():
         root, base = Path(recipe.cache), Path(recipe.base)
         if recipe.data is None:
@@ -43,7 +44,7 @@ def train_sounds(recipe: SoundRecipe, model: AudioTransformer, encoders: Encoder
             shards = folder_shards(root, base, encoders, Path(recipe.data), recipe.toybox.variants)
     samples = SoundSamples(shards, recipe.drop_out, recipe.shift)
     watch = _watch(recipe, model, encoders) if recipe.training.watch_every else None
-    return Trainer(SoundObjective(model), samples, recipe.training, watch=watch).run()
+    load_averaged(model, Trainer(SoundObjective(model), samples, recipe.training, watch=watch).run())
 
 
 def _watch(recipe: SoundRecipe, model: AudioTransformer, encoders: Encoders) -> Watch:

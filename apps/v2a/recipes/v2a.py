@@ -10,7 +10,6 @@ from apps.v2a.encoders import Encoders, fingerprint
 from apps.v2a.model import AudioTransformer
 from apps.v2a.recipes.flow import SoundRecipe, train_sounds
 from apps.v2a.weights import SoundDefaults, write_defaults
-from foundation.training.checkpoint import read_checkpoint
 from foundation.training.trainer import processes
 from foundation.weights.folder import FROZEN_FILE, write_training
 from foundation.weights.loading import load_folder
@@ -54,10 +53,9 @@ def run(config: Config) -> Path:
     torch.manual_seed(config.training.seed)
     encoders = Encoders.load(Path(config.base))
     model = _started(Path(config.start)) if config.start else new_transformer(config.model, encoders)
-    last = train_sounds(config, model, encoders)
+    train_sounds(config, model, encoders)
     folder = Path(config.export)
     if processes().is_main_process:
-        model.load_state_dict(read_checkpoint(last)[0]["ema"])
         model.to(torch.bfloat16).save_pretrained(folder / "transformer")
         start = Path(config.start) / "transformer" if config.start else None
         write_training(folder / "transformer", {"recipe": "v2a", **asdict(config)}, start)
