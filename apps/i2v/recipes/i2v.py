@@ -7,16 +7,7 @@ from pathlib import Path
 
 import torch
 
-from apps.i2v.recipes.pictures import (
-    APP,
-    PictureRecipe,
-    started,
-    train_pictures,
-    write_about,
-    write_model_defaults,
-)
-from foundation.training.flow_recipe import Encoders
-from foundation.training.trainer import processes
+from apps.i2v.recipes.pictures import APP, PictureRecipe, Started, run_recipe, write_model_defaults
 from foundation.training.unfreezing import ProgressiveUnfreezing, outermost_first
 from foundation.transformer.model import VideoTransformer
 from foundation.weights.app_folder import AppRecord, name_of_base, write_record
@@ -30,27 +21,24 @@ class Config(PictureRecipe):
     inwards joins them; what is no block always trains.
     """
 
-    export: str = "runs/i2v/export"
     unfreeze_every: int = 0
 
 
 def run(config: Config, recipe: str = "i2v") -> Path:
     """Prepare, train, and write a folder that `kinora i2v --model` takes; returns it."""
-    config.check()
-    torch.manual_seed(config.training.seed)
-    encoders = Encoders.load(Path(config.base))
-    model, parts, _ = started(config)
-    unfreezing = None
-    if config.unfreeze_every:
-        unfreezing = ProgressiveUnfreezing(outermost_first(blocks_of(model)), config.unfreeze_every)
-    train_pictures(config, model, encoders, unfreezing)
-    folder = Path(config.export)
-    if processes().is_main_process:
-        model.to(torch.bfloat16).save_pretrained(folder / "transformer")
+
+    def prepare(begun: Started) -> ProgressiveUnfreezing | None:
+        if not config.unfreeze_every:
+            return None
+        return ProgressiveUnfreezing(outermost_first(blocks_of(begun.model)), config.unfreeze_every)
+
+    def write(begun: Started, folder: Path) -> Path:
+        begun.model.to(torch.bfloat16).save_pretrained(folder / "transformer")
         write_record(folder, AppRecord(APP, recipe, name_of_base(Path(config.base))))
-        write_about(config, recipe, folder / "transformer", parts, encoders)
         write_model_defaults(config, folder)
-    return folder
+        return folder / "transformer"
+
+    return run_recipe(config, recipe, prepare, write)
 
 
 def blocks_of(model: VideoTransformer) -> list[str]:

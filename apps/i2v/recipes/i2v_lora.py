@@ -2,37 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
-from apps.i2v.recipes.pictures import (
-    APP,
-    PictureRecipe,
-    started,
-    train_pictures,
-    write_about,
-    write_model_defaults,
-)
-from foundation.training.flow_recipe import Encoders
-from foundation.training.trainer import processes
+from apps.i2v.recipes.pictures import APP, PictureRecipe, Started, run_recipe, write_model_defaults
+from foundation.training.adapter import AdapterRecipe
 from foundation.weights.app_folder import AppRecord, name_of_base, transformer_sha256, write_adapter
-from foundation.weights.lora.adapters import TARGETS, add_lora, save_lora
+from foundation.weights.lora.adapters import save_lora
 
 
 @dataclass
-class Config(PictureRecipe):
-    """Everything that `kinora train i2v_lora` can set, beside what `PictureRecipe` says.
+class Config(AdapterRecipe, PictureRecipe):
+    """Everything that `kinora train i2v_lora` can set, beside what `PictureRecipe` and `AdapterRecipe` say.
 
-    Updates of `rank`, scaled by `alpha / rank` (null: by 1), in the layers whose names end in one of `targets`. On
-    text-to-video weights the patch embedding is trained beside them.
+    On text-to-video weights the patch embedding is trained beside the adapter.
     """
 
     export: str = "runs/i2v_lora/export"
-    rank: int = 16
-    alpha: float | None = None
-    targets: list[str] = field(default_factory=lambda: list(TARGETS))
 
 
 def run(config: Config) -> Path:
@@ -40,31 +28,24 @@ def run(config: Config) -> Path:
 
     On text-to-video weights it is one for `kinora i2v --model`, on others one for `--lora`.
     """
-    config.check()
-    torch.manual_seed(config.training.seed)
-    encoders = Encoders.load(Path(config.base))
-    model, parts, widened = started(config)
-    add_lora(model, config.rank, config.alpha, config.targets)
-    model.x_embedder.proj.requires_grad_(widened)
-    train_pictures(config, model, encoders)
-    folder = Path(config.export)
-    if not processes().is_main_process:
+
+    def prepare(begun: Started) -> None:
+        config.add_to(begun.model)
+        begun.model.x_embedder.proj.requires_grad_(begun.widened)
+
+    def write(begun: Started, folder: Path) -> Path:
+        if begun.widened:
+            write_adapter(begun.model, folder, _record(config, begun))
+            write_model_defaults(config, folder)
+        else:
+            save_lora(begun.model.to(torch.bfloat16), folder)
         return folder
-    if widened:
-        write_adapter(
-            model,
-            folder,
-            AppRecord(
-                APP,
-                "i2v_lora",
-                name_of_base(Path(config.base)),
-                transformer_sha256(parts),
-                config.rank,
-                {key: model.config[key] for key in ("in_channels", "image_condition_type")},
-            ),
-        )
-        write_model_defaults(config, folder)
-    else:
-        save_lora(model.to(torch.bfloat16), folder)
-    write_about(config, "i2v_lora", folder, parts, encoders)
-    return folder
+
+    return run_recipe(config, "i2v_lora", prepare, write)
+
+
+def _record(config: Config, begun: Started) -> AppRecord:
+    """What `app.json` says of an adapter that brings its own patch embedding."""
+    changed = {key: begun.model.config[key] for key in ("in_channels", "image_condition_type")}
+    base, sha256 = name_of_base(Path(config.base)), transformer_sha256(begun.parts)
+    return AppRecord(APP, "i2v_lora", base, sha256, config.rank, changed)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -18,7 +19,7 @@ from apps.i2v.variants import variant_of
 from foundation.request import FRAME_STRIDE
 from foundation.training.curriculum import Stage
 from foundation.training.flow_recipe import Encoders, FlowRecipe, train_flow
-from foundation.training.trainer import Watch
+from foundation.training.trainer import Watch, processes
 from foundation.training.unfreezing import ProgressiveUnfreezing
 from foundation.transformer.model import VideoTransformer
 from foundation.weights.app_folder import load_transformer
@@ -35,9 +36,10 @@ class PictureRecipe(FlowRecipe):
 
     Training starts from the image-to-video weights of `start` (a model folder, or what a recipe of this app wrote),
     or from the text-to-video weights of `base`. `patterns` says how often what is given; clips to go on from are
-    `longer` frames longer than those of the stage. `people` leaves clips of a folder out.
+    `longer` frames longer than those of the stage. `people` leaves clips of a folder out. The weights go to `export`.
     """
 
+    export: str = "runs/i2v/export"
     start: str | None = None
     patterns: PatternShares = field(default_factory=PatternShares)
     longer: int = 16
@@ -84,6 +86,31 @@ def started(recipe: PictureRecipe) -> Started:
             "start from text-to-video weights, or from what this recipe wrote"
         )
     return Started(model, parts, condition is None)
+
+
+def run_recipe(
+    recipe: PictureRecipe,
+    name: str,
+    prepare: Callable[[Started], ProgressiveUnfreezing | None],
+    write: Callable[[Started, Path], Path],
+) -> Path:
+    """Prepare, train, and write what comes of it; the folder of it all.
+
+    Args:
+        recipe: its settings.
+        name: the recipe's.
+        prepare: freezes what is not trained; returns what waits for how long, if anything does.
+        write: puts the weights into the folder, and returns where in it they stand.
+    """
+    recipe.check()
+    torch.manual_seed(recipe.training.seed)
+    encoders = Encoders.load(Path(recipe.base))
+    begun = started(recipe)
+    train_pictures(recipe, begun.model, encoders, prepare(begun))
+    folder = Path(recipe.export)
+    if processes().is_main_process:
+        write_about(recipe, name, write(begun, folder), begun.parts, encoders)
+    return folder
 
 
 def train_pictures(
