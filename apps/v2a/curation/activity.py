@@ -17,7 +17,7 @@ Category = Literal["pure sound", "sound with speech", "sound with music", "pure 
 CATEGORIES: tuple[Category, ...] = get_args(Category)
 """The paper's four classes."""
 
-LEAST: Mapping[Tag, float] = {"speech": 0.09, "music": 0.1, "sound": 0.04}
+LEAST: Mapping[Tag, float] = {"speech": 0.15, "music": 0.1, "sound": 0.04}
 """Share of what is heard that has to have a tag for the clip to have it."""
 
 Span = tuple[float, float]

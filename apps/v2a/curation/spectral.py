@@ -31,6 +31,9 @@ SILENT, FAINT, TONE = -60.0, -55.0, -70.0
 STAYS, STEADY = 0.2, 2.2
 """Seconds in which a tone that stays varies by less than so many dB; a metal bar's falls by three."""
 
+RINGS = 8.0
+"""The same for what rings, however fast: no voice."""
+
 MAIN_LOBE = 2
 """Bins to either side over which a Hann window spreads a tone."""
 
@@ -89,7 +92,8 @@ class SpectralDetector:
         rest = np.where(near, 0.0, power)
         music, left = (decibels(part.sum(axis=0)) for part in (np.where(tones, power, 0.0), rest))
         beside = (left > FAINT) & (left > music - MASKED)
-        speech = spread(gliding(filled(rest, near), left, beside), frames(CONSONANT), axis=0) & beside
+        vowels = gliding(filled(rest, near | tones_within(power, RINGS)), left, beside)
+        speech = spread(vowels, frames(CONSONANT), axis=0) & beside
         tags: dict[Tag, Mask] = {"speech": speech, "music": near.max(axis=0), "sound": beside & ~speech}
         if tags["music"].any() and drummed(rest):
             tags["music"], tags["sound"] = tags["music"] | tags["sound"], np.zeros_like(speech)
@@ -121,15 +125,20 @@ def spread(mask: Mask, count: int, axis: int) -> Mask:
 
 def staying(power: Array) -> Mask:
     """Where in a spectrogram (F, T) tones stay; (F, T), false throughout where they are only a machine's hum."""
-    level = decibels(power)
-    width = frames(STAYS)
-    steady = maximum_filter1d(level, width, axis=1) - minimum_filter1d(level, width, axis=1) < STEADY
-    peaks = power >= maximum_filter1d(power, 2 * MAIN_LOBE + 1, axis=0)
-    tones = steady & spread(peaks, 1, axis=0) & (level > TONE)
+    tones = tones_within(power, STEADY)
     hums = spread(tones.mean(axis=1) > HUM, MAIN_LOBE, axis=0)
     if tones[~hums].any(axis=0).mean() < MELODY:
         return np.zeros_like(tones)
-    return spread(tones, MAIN_LOBE, axis=0)
+    return tones
+
+
+def tones_within(power: Array, change: float) -> Mask:
+    """Where in a spectrogram (F, T) peaks keep their frequency and vary by less than `change` dB; (F, T)."""
+    level = decibels(power)
+    width = frames(STAYS)
+    steady = maximum_filter1d(level, width, axis=1) - minimum_filter1d(level, width, axis=1) < change
+    peaks = power >= maximum_filter1d(power, 2 * MAIN_LOBE + 1, axis=0)
+    return spread(steady & spread(peaks, 1, axis=0) & (level > TONE), MAIN_LOBE, axis=0)
 
 
 def filled(power: Array, holes: Mask) -> Array:

@@ -104,19 +104,19 @@ def test_a_tag_has_to_be_heard_for_long_enough():
 
 
 def test_the_pauses_between_bounces_are_no_silence():
-    toys = [
-        toy for toy in (toy_sound(seed, music=False) for seed in range(40)) if toy.facts.material == "stone"
-    ]
-    assert toys
-    for toy in toys:
-        assert silent_share(toy.waveform, SAMPLE_RATE) == 0
+    toys = (toy_sound(seed, music=False) for seed in range(40))
+    shares = [silent_share(toy.waveform, SAMPLE_RATE) for toy in toys if toy.facts.material == "stone"]
+    assert len(shares) > 0
+    assert max(shares) < 0.65
 
 
 def test_silence_is_what_lasts():
     samples = np.zeros(4 * SAMPLE_RATE, np.float32)
     assert silent_share(samples, SAMPLE_RATE) == 1
-    samples[: SAMPLE_RATE // 2] = 0.1
+    samples[SAMPLE_RATE : SAMPLE_RATE * 3 // 2] = 0.1
     assert silent_share(samples, SAMPLE_RATE) == pytest.approx(0.875)
+    samples[SAMPLE_RATE * 5 // 2 : SAMPLE_RATE * 3] = 0.1
+    assert silent_share(samples, SAMPLE_RATE) == pytest.approx(0.5)
     assert silent_share(samples[:100], SAMPLE_RATE) == 1
 
 
