@@ -1,4 +1,8 @@
-"""The drop zone: files go to the server's own uploads, and the page holds their names in the output folder."""
+"""The drop zone: files go to the server's own uploads, and the page holds their names in the output folder.
+
+Its script shows the names, which are never read as HTML. What else it knows stands in its template: Gradio forgets a
+component's own properties when an event leaves the component as it is.
+"""
 
 from __future__ import annotations
 
@@ -6,16 +10,9 @@ from pathlib import Path
 
 import gradio as gr
 
-SCRIPT = Path(__file__).parent / "static" / "drop.js"
+from ui.views import view
 
-_TEMPLATE = """
-<label>${label}</label>
-<div class="zone" role="button" tabindex="0"><span class="hint"></span><small>${info}</small></div>
-<input type="file" hidden>
-<div class="held"></div>
-<p class="refused" role="alert"></p>
-"""
-"""Without its value, which the script shows: a name is never read as HTML."""
+SCRIPT = Path(__file__).parent / "static" / "drop.js"
 
 
 def drop_zone(label: str, info: str, accept: str, several: bool, numbered: bool, id: str) -> gr.HTML:
@@ -31,14 +28,9 @@ def drop_zone(label: str, info: str, accept: str, several: bool, numbered: bool,
     """
     return gr.HTML(
         value=[],
-        html_template=_TEMPLATE,
+        html_template=view("drop", label=label, info=info, accept=accept, several=several, numbered=numbered),
         js_on_load=SCRIPT.read_text(encoding="utf-8"),
         apply_default_css=False,
-        label=label,
         elem_id=id,
         elem_classes="drop",
-        info=info,
-        accept=accept,
-        several=several,
-        numbered=numbered,
     )

@@ -62,7 +62,6 @@ class Page:
         with gr.Blocks(title="Kinora", analytics_enabled=False, fill_width=True) as page:
             self.asked = gr.State(None)
             self.chosen = gr.State("")
-            self.submitted: list[gr.JSON] = []
             self.tab = gr.BrowserState(self.tabs[0].command, storage_key="kinora-tab", secret="kinora")
             _html("header", view("header"), elem_id="header")
             with gr.Row(elem_id="body"):
@@ -90,7 +89,7 @@ class Page:
             with gr.Row(elem_classes="start"):
                 button = gr.Button(tab.button, variant="primary", size="lg", elem_id=f"{tab.command}-start")
                 leave = gr.Button("Leave as it was", visible=False, size="lg", elem_id=f"{tab.command}-leave")
-            editing, submitted = gr.State(None), gr.JSON(visible=False)
+            editing, submitted = gr.State(None), gr.JSON(visible=False)  # the latter for programs
             self._remember(form, components, page)
         buttons = [editing, button, leave]
 
@@ -119,7 +118,6 @@ class Page:
             concurrency_limit=None,
             trigger_mode="multiple",  # a click on a busy machine is never lost
         )
-        self.submitted.append(submitted)
         leave.click(lambda: _buttons(tab, None), None, buttons, **QUIET)
         examples.click(try_out, examples, components, **QUIET)
         self.asked.change(fill, self.asked, [*components, *buttons], **QUIET)
@@ -182,7 +180,6 @@ class Page:
             one.act(act, self.chosen, [self.chosen, self.asked], **TELLING).then(
                 look_again, self.chosen, views, **QUIET
             )
-        gr.on([one.change for one in self.submitted], look_again, self.chosen, views, **QUIET)
         gr.Timer(EVERY).tick(look, [self.chosen, seen], views, **QUIET)
         page.load(look_again, self.chosen, views, **QUIET)
 

@@ -1,10 +1,7 @@
 // A drop zone: its value is a list of names in the output folder, or of FRAME=NAME.
 const zone = element.querySelector(".zone"), list = element.querySelector(".held");
 const input = element.querySelector("input[type=file]"), line = element.querySelector(".refused");
-const { accept, several, numbered } = props;
-input.accept = accept;
-input.multiple = several;
-element.querySelector(".hint").textContent = several ? "Drop files here, or click" : "Drop a file here, or click";
+const [several, numbered] = [zone.dataset.several, zone.dataset.numbered].map((word) => word === "true");
 
 const split = (entry) => (numbered ? [entry.slice(0, entry.indexOf("=")), entry.slice(entry.indexOf("=") + 1)] : ["", entry]);
 const held = () => (Array.isArray(props.value) ? props.value : []);
