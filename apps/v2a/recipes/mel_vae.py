@@ -15,7 +15,7 @@ from apps.v2a.codec.losses import MelVAELoss, MelVAEObjective
 from apps.v2a.codec.mel import MelSpec, log_mel
 from apps.v2a.codec.mel_vae import MelVAE
 from apps.v2a.codec.rendering import FULL_SCALE
-from foundation.training.checkpoint import read_checkpoint
+from foundation.training.checkpoint import load_averaged
 from foundation.training.config import Training
 from foundation.training.trainer import Trainer, processes
 from foundation.weights.folder import write_training
@@ -78,7 +78,7 @@ def build(config: Config, sounds: np.ndarray) -> MelVAE:
 
 def export(config: Config, vae: MelVAE, checkpoint: Path, sounds: np.ndarray) -> None:
     """Write the averaged weights in bfloat16; `scaling_factor` gives the latents of sounds unit deviation."""
-    vae.load_state_dict(read_checkpoint(checkpoint)[0]["ema"], strict=False)
+    load_averaged(vae, checkpoint)
     vae = vae.to(torch.bfloat16).float()
     mel = spectrograms(vae.spec, sounds)
     with torch.no_grad():

@@ -11,7 +11,7 @@ from apps.v2a.codec.data import SoundCrops, SoundData, load_sounds
 from apps.v2a.codec.losses import VocoderLoss, VocoderObjective
 from apps.v2a.codec.mel import MelSpec
 from apps.v2a.codec.vocoder import VocosVocoder
-from foundation.training.checkpoint import read_checkpoint
+from foundation.training.checkpoint import load_averaged
 from foundation.training.config import Training
 from foundation.training.trainer import Trainer, processes
 from foundation.weights.folder import write_training
@@ -55,7 +55,7 @@ def run(config: Config) -> Path:
     last = Trainer(objective, SoundCrops(sounds, config.data, spec, vae), config.training).run()
     folder = Path(config.export) / VOCODER
     if processes().is_main_process:
-        vocoder.load_state_dict(read_checkpoint(last)[0]["ema"], strict=False)
+        load_averaged(vocoder, last)
         vocoder.save_pretrained(folder)
         write_training(folder, {"recipe": "vocoder", **asdict(config)})
     return folder
