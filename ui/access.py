@@ -51,7 +51,7 @@ class Gate:
         if scope["type"] not in ("http", "websocket"):
             return await self.app(scope, receive, send)
         headers = {key.decode("latin-1"): value.decode("latin-1") for key, value in scope["headers"]}
-        status, line = self._refusal(scope.get("method", "GET"), headers)
+        status, line = self._refusal(scope.get("method", "WEBSOCKET"), headers)
         if status:
             return await _answer(scope, receive, send, status, line)
         limit = self.largest_upload if scope["path"].rstrip("/") == UPLOADS_PATH else LARGEST_BODY

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -57,7 +58,7 @@ def carry_out(command: Command, asked: Any) -> None:
         if job["state"] != "done":
             raise InputError(job["error"] or f"job {job['id']} was {job['state']} on the server")
         for number, name in enumerate(job["results"]):
-            path = place.of_result(name.removeprefix(f"{job['id']}-"), number)
+            path = place.of_result(Path(name).name.removeprefix(f"{job['id']}-"))
             client.fetch(f"/api/jobs/{job['id']}/results/{number}", path)
             result(str(path))
 
@@ -116,19 +117,16 @@ class _Place:
     def kind(self) -> str | None:
         return None if self.file is None else self.file.suffix.lower()[1:]
 
-    def of_result(self, name: str, number: int) -> Path:
-        """The path of a result; its first one of the asked kind takes the user's name."""
+    def of_result(self, name: str) -> Path:
+        """The path of a result; its first one of the asked kind takes the user's name, a folder comes as a ZIP."""
         if self.file is not None and Path(name).suffix.lower() == self.file.suffix.lower():
             path, self.file = self.file, None
             if path.exists():
                 note(f"{path} existed and is replaced")
             return path
-        path = self.folder / name
-        count = 1
-        while path.exists():
-            count += 1
-            path = self.folder / f"{Path(name).stem}-{count}{Path(name).suffix}"
-        return path
+        stem, suffix = Path(name).stem, Path(name).suffix or ".zip"
+        names = (f"{stem}{f'-{count}' if count > 1 else ''}{suffix}" for count in itertools.count(1))
+        return next(path for path in map(self.folder.joinpath, names) if not path.exists())
 
 
 class _Bar:

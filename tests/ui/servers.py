@@ -22,7 +22,12 @@ class Server:
         words = [*program, "--out", str(out), "--port", str(port), *map(str, flags)]
         self.out = Path(out)
         self.process = subprocess.Popen(
-            words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env
+            words,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=env,
+            start_new_session=True,  # a group of its own, as in a terminal
         )
         self.address = self.process.stdout.readline().strip()
         if not self.address.startswith("http"):

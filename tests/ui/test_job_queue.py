@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from shared.errors import InputError
+from shared.errors import InputError, ResourceError
 from ui.jobs.claims import Claims
 from ui.jobs.store import JobNotFoundError
 from ui.jobs.worker import Worker
@@ -186,6 +186,28 @@ def test_results_that_were_complete_are_moved_exactly_once(queue, claims, files,
     assert queue.get(job.id).results == (f"{job.id}-a.mp4",)
     there = {path.name: path.read_text() for path in files.folder.iterdir() if path.is_file()}
     assert there == {f"{job.id}-a.mp4": "a.mp4", f"{job.id}-b.mp4": "b.mp4"}
+
+
+def test_a_full_disk_fails_one_job_and_delays_what_the_queue_has_to_know(queue, worker, monkeypatch, capfd):
+    monkeypatch.setattr("ui.jobs.worker.FULL_DISK_PAUSE", 0)
+    leave, times = Claims.leave, []
+
+    def full(*_):
+        raise ResourceError("outputs cannot be written: No space left on device")
+
+    def leave_at_last(self, *about):
+        times.append(about)
+        full() if len(times) < 3 else leave(self, *about)
+
+    first, second = submit(queue), submit(queue)
+    with monkeypatch.context() as patch:
+        patch.setattr(Claims, "finish", full)
+        patch.setattr(Claims, "leave", leave_at_last)
+        worker.work()
+    worker.work()
+    assert queue.get(first.id).state == "failed"
+    assert "No space left" in queue.get(first.id).error
+    assert queue.get(second.id).state == "done"
 
 
 def test_many_threads_submit_and_no_job_is_lost_or_claimed_twice(queue):

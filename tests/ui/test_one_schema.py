@@ -24,7 +24,7 @@ def test_flags_http_fields_and_form_agree(name):
     http = set(command_schema(COMMANDS[name])["properties"])
     assert flags(name) - http == set(HOSTED) & flags(name)
     assert http <= flags(name)
-    assert set(forms.fields(name)) == http
+    assert set(forms.Form(name).controls) == set(forms.fields(name)) == http
 
 
 @pytest.mark.parametrize("name", NAMES)

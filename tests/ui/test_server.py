@@ -4,6 +4,7 @@ import contextlib
 import io
 import json
 import os
+import signal
 import subprocess
 import threading
 import wave
@@ -238,6 +239,18 @@ def test_a_killed_server_loses_nothing_and_makes_nothing_twice(tmp_path):
         results = sorted(path.name for path in out.glob("*.txt"))
         assert [name[: len(jobs[0])] for name in results] == sorted(jobs)
     server.close()
+
+
+def test_ctrl_c_ends_server_and_worker_and_the_job_goes_on_later(tmp_path):
+    first = Server(FAKE, tmp_path)
+    job = first.submit("fake", {"steps": 40, "pace": 0.05})["id"]
+    first.wait(job, "running")
+    os.killpg(first.process.pid, signal.SIGINT)
+    assert first.process.wait(20) == 130
+    assert first.process.stderr.read().splitlines()[-1] == "kinora: interrupted"
+    with serving(FAKE, tmp_path) as again:
+        assert again.wait(job)["state"] == "done"
+    first.close()
 
 
 def test_a_worker_that_dies_fails_its_job_and_no_other(server):

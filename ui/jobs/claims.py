@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 
+from shared.media.files import refusal
 from ui.jobs.job import ENDED, Job, Progress, State, Wish
 from ui.jobs.store import Store
 
@@ -43,18 +44,8 @@ class Claims(Store):
             ).fetchone()
             if row is None:
                 return None
-            now = time.time()
-            self.change(
-                connection,
-                row["id"],
-                ("queued",),
-                "begin",
-                state="running",
-                started=now,
-                error=None,
-                wish=None,
-                notes="[]",
-            )
+            fresh = {"state": "running", "started": time.time(), "error": None, "wish": None, "notes": "[]"}
+            self.change(connection, row["id"], ("queued",), "begin", **fresh)
         return self.get(row["id"])
 
     def wish_of(self, id: str) -> Wish | None:
@@ -100,19 +91,27 @@ class Claims(Store):
         self.finish_moves(id)
 
     def finish_moves(self, id: str) -> bool:
-        """Carry out the moves that `finish` recorded, if it did; what has been moved already stays."""
-        row = self.database.connection().execute("SELECT moves FROM jobs WHERE id = ?", (id,)).fetchone()
+        """Carry out the moves that `finish` recorded, if it did; what has been moved already stays.
+
+        Raises:
+            KinoraError: the output folder takes no files.
+        """
+        row = (
+            self.database.connection().execute("SELECT moves, wish FROM jobs WHERE id = ?", (id,)).fetchone()
+        )
         if row["moves"] is None:
             return False
         recorded = json.loads(row["moves"])
         made = self.files.folder / recorded["folder"]
         for name, target in recorded["moves"].items():
-            if (made / name).exists():
-                (made / name).replace(self.files.folder / target)
+            try:
+                if (made / name).exists():
+                    (made / name).replace(self.files.folder / target)
+            except OSError as error:
+                raise refusal(error, Path(target)) from error
+        state = "deleted" if row["wish"] == "delete" else "done"
+        over = {"state": state, "wish": None, "moves": None, "ended": time.time(), "progress": "{}"}
         with self.database.writing() as connection:
-            self.change(
-                connection, id, ("running",), "end",
-                state="done", wish=None, moves=None, ended=time.time(), progress="{}",
-            )  # fmt: skip
+            self.change(connection, id, ("running",), "end", **over)
         self.forget(id)
         return True

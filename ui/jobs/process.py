@@ -17,7 +17,6 @@ from ui.jobs.claims import Claims
 PATIENCE = 1.0
 """Seconds before a worker that ended is replaced."""
 
-
 PROGRAM = (sys.executable, "-m", "ui.jobs.worker")
 
 

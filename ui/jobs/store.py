@@ -76,6 +76,7 @@ class Store:
         return path if path.is_file() else None
 
     def rows(self, condition: str, *values: Any) -> Sequence[Job]:
+        """The jobs for which a condition in SQL holds."""
         found = self.database.connection().execute(f"SELECT {_COLUMNS} FROM jobs {condition}", values)
         return [_job(row) for row in found]
 
@@ -103,6 +104,7 @@ class Store:
 
 
 def next_revision(connection: sqlite3.Connection) -> int:
+    """The number of the change that is being made."""
     return connection.execute("UPDATE counter SET revision = revision + 1 RETURNING revision").fetchone()[0]
 
 

@@ -11,16 +11,17 @@ import io
 import json
 import os
 import shutil
+import signal
 import sys
 import threading
 import time
 import traceback
 from collections.abc import Callable, Generator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from shared.console import PROGRAM, note
-from shared.errors import KinoraError, ResourceError
+from shared.errors import InputError, KinoraError, ResourceError
 from ui.commands import find_command
 from ui.files import Files
 from ui.jobs.claims import Claims
@@ -35,10 +36,16 @@ POLL = 0.1
 IDLE = 600.0
 """Seconds without work after which the model is freed."""
 
+FULL_DISK_PAUSE = 1.0
+"""Seconds after which the queue is written once more."""
+
 AFTER_CRASH = 60.0
 """Seconds to wait for the worker of a server that was killed."""
 
 _AFTER_WISH: dict[Wish, State] = {"pause": "paused", "cancel": "cancelled", "delete": "deleted"}
+
+
+Written = TypeVar("Written")
 
 
 class Worker:
@@ -62,7 +69,7 @@ class Worker:
 
     def work(self) -> bool:
         """Carry out the first job that waits; False where none does."""
-        job = self.claims.claim()
+        job = _until_written(self.claims.claim)
         if job is None:
             return False
         state, error = self._carried_out(job)
@@ -87,6 +94,9 @@ class Worker:
         except Stopped as stopped:
             self.models.rest()
             return _AFTER_WISH[stopped.wish], None
+        except InputError as error:
+            self.models.rest()
+            return "failed", self._reason(error)
         except Exception as error:
             reason = self._reason(error)
         else:
@@ -125,14 +135,14 @@ def _prepare(folder: Path, made: Path, job: Job, keeps_parts: bool) -> None:
         raise refusal(error, folder) from error
 
 
-def _until_written(write: Callable[[], None]) -> None:
+def _until_written(write: Callable[[], Written]) -> Written:
     """A full disk delays what the queue has to know; nothing is forgotten."""
     while True:
         try:
             return write()
         except ResourceError as error:
             note(str(error))
-            time.sleep(1)
+            time.sleep(FULL_DISK_PAUSE)
 
 
 @contextlib.contextmanager
@@ -163,6 +173,7 @@ class _Ear(io.TextIOBase):
 
 def main(argv: list[str]) -> None:
     """Work on a database's queue as long as standard input is open."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server, with which this ends
     threading.Thread(target=_end_with_parent, daemon=True).start()
     database, folder = (Path(word) for word in argv)
     lock = database.with_name(f"{database.name}.worker")
