@@ -206,6 +206,8 @@ def _entries(spoken: Language) -> Iterator[tuple[str, str, Iterable[str]]]:
     for kind, table in tables.items():
         for fact, words in table.items():
             yield kind, fact, every(words)
+    for fact, words in spoken.directions.items():
+        yield "motion", fact, words
     for fact, words in spoken.miens.items():
         yield "expression", fact, words
     for fact, nouns in spoken.shapes.items():

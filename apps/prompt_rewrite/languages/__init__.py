@@ -40,6 +40,7 @@ class Language:
         numbers, negations: what must not get lost from any prompt.
         common: frequent words, by which the language is recognised.
         miens: adjectives of each expression, which may stand in place of its verb.
+        directions: what a sentence may tear off a motion, and stands for it alone.
         fillers: what else prompts are made of.
         spaced: whether words stand apart.
         genders: letters of the forms that adjectives have, in their order; empty where they have one.
@@ -81,6 +82,7 @@ class Language:
     negations: list[str]
     common: list[str]
     miens: Words = field(default_factory=dict)
+    directions: Words = field(default_factory=dict)
     fillers: tuple[str, ...] = ()
     relative: str = ""
     single: tuple[str, ...] = ()

@@ -71,6 +71,12 @@ def test_motions_that_changed_places_are_seen():
     assert not found(original, "a blue star spins and a red circle grows")
 
 
+def test_a_motion_that_a_sentence_tears_apart_is_not_made_up():
+    torn = "Ein roter Ball gleitet vor einer dunkelblauen Wand nach rechts"
+    assert found(torn, "a red circle moves right on a navy background") == []
+    assert found(torn, "a red circle moves left on a navy background") != []
+
+
 def test_what_was_made_up_is_named():
     assert found("a cat", "two red cats") == ['added: color "red"', 'added: number "2"']
 
