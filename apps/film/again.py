@@ -50,7 +50,11 @@ def remake_parts(receipt: Mapping[str, Any], again: Again, inputs: Sequence[Path
             runtimes.append(picture.metadata.get("runtime"))
             pictures.append(picture.save(file))
             sound = shot["sound"]
-            heard = None if sound is None else _made(sound, again, {"video": file}, partial(_sound_again, inputs=inputs))
+            heard = (
+                None
+                if sound is None
+                else _made(sound, again, {"video": file}, partial(_sound_again, inputs=inputs))
+            )
             sounds.append(None if heard is None else heard.save(file.with_suffix(".wav")))
         film = joined(pictures, sounds, shots[0]["picture"]["picture"]["fps"])
     told = {key: receipt[key] for key in ("command", "request", "seed", "weights_sha256")}

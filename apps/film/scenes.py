@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from apps.film.request import MOST_SHOTS
+from apps.film.request import MOST_SHOTS, FilmRequest
 from foundation.request import VideoSettings, check_prompt, check_size
 from shared.config import Size, check, one_of, setting, settings
 from shared.errors import InputError
@@ -18,7 +18,10 @@ BEFORE = "before"
 SILENT, OWN = "none", "keep"
 """Stand for no sound, and for the sound that a clip brings, where words say what is heard."""
 
-OF_PICTURE = ("negative_prompt", "seed", "steps", "seconds", "frames", "guidance", "cfg", "shift")
+SAME = ("steps", "seconds", "frames", "guidance", "cfg", "shift")
+"""Settings that film, scene file and shot have in common with the command that makes the picture."""
+
+OF_PICTURE = ("negative_prompt", "seed", *SAME)
 """Settings of a picture that is made."""
 
 _VIDEO = settings(VideoSettings)
@@ -120,3 +123,14 @@ class Scenes(Rules):
             raise InputError(f"shots must be 1 to {MOST_SHOTS}, not {len(self.shots)}")
         if self.shots[0].follows:
             raise InputError(f"shot 1: first is {BEFORE}, and there is no shot before it")
+
+
+def told_of(request: FilmRequest, scenes: Scenes, shot: Shot) -> dict[str, Any]:
+    """What holds for a shot: as it says itself, then the command line, then the scene file."""
+    flags = Rules(
+        **{name: getattr(request, name) for name in SAME},
+        negative_prompt=request.negative_prompt or None,
+        music=None if request.music else False,
+        voice=None if request.voice else False,
+    )
+    return Rules(**scenes.under(flags)).under(shot)

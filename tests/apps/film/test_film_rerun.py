@@ -48,10 +48,8 @@ def made(tmp_path_factory, model_folder, i2v_folder, sound_folder):
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv("KINORA_MODELS", str(home))
         patched.setenv("KINORA_CACHE", str(tmp_path_factory.mktemp("cache")))
-        cli.main(
-            ["--scenes", str(folder / "story.yaml"), "--out", str(folder / "film.mp4"), "--model", "house/words"]
-            + ["--image-model", "house/pictures", "--sound-model", "house/words", "--device", "cpu"]
-        )
+        models = ["--model=house/words", "--image-model=house/pictures", "--sound-model=house/words"]
+        cli.main([f"--scenes={folder / 'story.yaml'}", f"--out={folder / 'film.mp4'}", "--device=cpu", *models])
         yield folder
 
 
