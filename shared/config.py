@@ -11,6 +11,7 @@ import argparse
 import contextlib
 import dataclasses
 import difflib
+import functools
 import inspect
 import math
 import operator
@@ -86,11 +87,17 @@ def kinds(cls: type[Schema], name: str) -> tuple[Any, ...]:
 
     The order that a union is written in says nothing: `typing` hands out one object for both orders.
     """
-    hint = typing.get_type_hints(cls)[name]
+    hint = _hints(cls)[name]
     if typing.get_origin(hint) in (typing.Union, types.UnionType):
         taken = [kind for kind in typing.get_args(hint) if kind is not _NONE]
         return tuple(sorted(taken, key=lambda kind: typing.get_origin(kind) is not Literal))
     return (hint,)
+
+
+@functools.cache
+def _hints(cls: type[Schema]) -> dict[str, Any]:
+    """The annotations of all fields, evaluated once: that takes longer than everything else here."""
+    return typing.get_type_hints(cls)
 
 
 def parse(cls: type[Schema], name: str, value: Any) -> Any:
@@ -210,7 +217,7 @@ def check(request: Schema) -> None:
     for name, (_, about) in settings(type(request)).items():
         value = getattr(request, name)
         if value is None:
-            if _NONE not in typing.get_args(typing.get_type_hints(type(request))[name]):
+            if _NONE not in typing.get_args(_hints(type(request))[name]):
                 raise InputError(f"{name}: a value is wanted, not none")
             continue
         value = parse(type(request), name, value)

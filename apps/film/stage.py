@@ -39,6 +39,8 @@ class Keeper(Host):
 
     def free(self) -> None:
         """Let go of the model, and of what it took."""
+        if self._kept is None:
+            return
         self._kept = None
         gc.collect()
         torch = sys.modules.get("torch")
