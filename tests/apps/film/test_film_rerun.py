@@ -49,7 +49,9 @@ def made(tmp_path_factory, model_folder, i2v_folder, sound_folder):
         patched.setenv("KINORA_MODELS", str(home))
         patched.setenv("KINORA_CACHE", str(tmp_path_factory.mktemp("cache")))
         models = ["--model=house/words", "--image-model=house/pictures", "--sound-model=house/words"]
-        cli.main([f"--scenes={folder / 'story.yaml'}", f"--out={folder / 'film.mp4'}", "--device=cpu", *models])
+        cli.main(
+            [f"--scenes={folder / 'story.yaml'}", f"--out={folder / 'film.mp4'}", "--device=cpu", *models]
+        )
         yield folder
 
 
