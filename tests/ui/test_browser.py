@@ -130,7 +130,7 @@ def test_text_becomes_a_clip_that_can_be_used_again_and_sent_on(page, server):
 
 def test_rewrite_is_shown_and_sent_to_text(page):
     opened(page, "Rewrite")
-    write(page, "rewrite-prompt", "Ein blaues Quadrat wächst vor braunem Hintergrund")
+    write(page, "rewrite-prompt", "Ein blaues Quadrat wächst vor einem braunen Hintergrund")
     page.locator("#rewrite-start").click()
     page.locator(".stage.done .rewritten").wait_for()
     rewritten = page.locator(".stage .rewritten").inner_text()

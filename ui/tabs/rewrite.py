@@ -9,9 +9,9 @@ TAB = Tab(
     button="Rewrite",
     everyday=(("prompt",), ("mode", "backend", "into")),
     examples={
-        "In other words": {"prompt": "show me a crimson disc gliding rightwards, grey behind it"},
+        "In other words": {"prompt": "we see a scarlet disc gliding rightwards against a grey backdrop"},
         "In Chinese": {"prompt": "一个绿色的星星在黑色背景上旋转", "mode": "master"},
-        "In German": {"prompt": "Ein blaues Quadrat wächst vor braunem Hintergrund"},
+        "In German": {"prompt": "Ein blaues Quadrat wächst vor einem braunen Hintergrund"},
     },
     models={},
     part="prompt_rewrite",
