@@ -227,7 +227,7 @@ def test_two_processes_train_the_encoders_that_one_of_them_writes(tmp_path):
     size = {name: value for name, value in vars(SIZE).items() if name not in ("projection", "image_size")}
     settings = [f"model.{name}={value}" for name, value in size.items()]
     settings += ["data.clips=4", "data.tokenizer_chats=60", "data.length_groups=1", f"data.cache={tmp_path}"]
-    for stage in ("language", "clip", "eyes"):
+    for stage in ("language", "bind", "clip", "eyes"):
         settings += [f"{stage}.steps=2", f"{stage}.batch_size=4", f"{stage}.precision='no'"]
     launch = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--standalone"]
     train = ["-m", "foundation.training.cli", "text", f"output={tmp_path}/run", f"export={tmp_path}/out"]
