@@ -19,6 +19,7 @@ from foundation.training.averaging import MovingAverage
 from foundation.training.checkpoint import check_fits, checkpoints, prune, read_checkpoint, write_checkpoint
 from foundation.training.config import Training
 from foundation.training.loading import Samples, Share, Shares, load
+from foundation.training.memory import keep_freed_memory
 from foundation.training.metrics import MetricsLog
 from foundation.training.optimizers import muon, trapezoid
 from foundation.training.order import Order, SampleOrder
@@ -128,6 +129,8 @@ class Trainer:
             WeightsError: the last checkpoint is damaged, or another recipe's.
             ConfigError: the data are not those that the last checkpoint was trained on.
         """
+        if self.accelerator.device.type == "cpu":
+            keep_freed_memory()
         self._resume()
         if self.config.trackers:
             self.accelerator.init_trackers("kinora", config=asdict(self.config))
