@@ -15,7 +15,7 @@ _HOMES = {
         "make_noisy",
         "velocity_loss",
     ),
-    "foundation.flow.sampler": ("Cancelled", "Step", "Velocity", "hold_frames", "sample"),
+    "foundation.flow.sampler": ("Cancelled", "Step", "Velocity", "hold_frames", "lead_frames", "sample"),
     "foundation.flow.schedule": ("auto_shift", "flow_sigmas", "linear_quadratic_sigmas", "shifted"),
     "foundation.transformer.conditioning": ("Conditioning", "Context", "TextConditioning"),
     "foundation.transformer.model": ("VideoTransformer", "widen_patch_embedding"),

@@ -69,7 +69,8 @@ def judge_pictures(
         clips = list(islice(_held_out(case, frames, size), number))
         prompts = [_prompt(clip, case, number) for number, clip in enumerate(clips)]
         channels = torch.cat([_channels(pipe, clip.frames, given) for clip in clips])
-        made = generate(pipe, [prompt.text for prompt in prompts], sampling, channels=channels)
+        first = channels[:, :-1, :1]  # (N, C, 1, h, w)
+        made = generate(pipe, [prompt.text for prompt in prompts], sampling, channels=channels, known=first)
         kept = []
         for clip, prompt, shown in zip(clips, prompts, made, strict=True):
             kept.append(_kept(pipe, shown, clip.frames, given))

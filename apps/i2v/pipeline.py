@@ -18,7 +18,7 @@ from apps.i2v.latents import recovered
 from apps.i2v.preprocess import Fit, check_shape, fitted, nearest_size, read_picture
 from apps.i2v.semantics import picture_states
 from apps.i2v.variants import OWN, variant_of
-from foundation.flow.sampler import OnStep, Velocity, hold_frames, sample
+from foundation.flow.sampler import OnStep, Velocity, hold_frames, lead_frames, sample
 from foundation.request import ModelDefaults
 from foundation.runtime.memory import saying_what_frees_memory
 from foundation.text.encoder import CLIPPooledEncoder, MLLMEncoder, Note, TextEncoder
@@ -162,6 +162,8 @@ class ImageToVideoPipeline(VideoPipeline):
             unwanted = self.encode_seen(negative_prompt, np.zeros((size.height, size.width, 3), np.uint8))
         velocity = self._told(wanted, unwanted, cfg, slots)
         velocity = hold_frames(velocity, slots.get("clean_frames", 0))
+        if self.variant is OWN and 0 in latents:
+            velocity = lead_frames(velocity, noise, latents[0])
         shift = self.defaults_with(stability).shift if shift is None else shift
         with saying_what_frees_memory():
             clip = self.finish(sample(velocity, noise, self.sigmas(steps, shift), on_step))
@@ -224,7 +226,9 @@ class ImageToVideoPipeline(VideoPipeline):
         def make(known: Tensor, place: slice) -> Tensor:
             given = {at: known[:, :, at : at + 1] for at in range(known.shape[2])}
             slots = {"channels": keyframe_channels(given, window), "guidance": self.embedded(guidance)}
-            return sample(self._told(wanted, unwanted, cfg, slots), noise[:, :, place], sigmas, on_step)
+            velocity = self._told(wanted, unwanted, cfg, slots)
+            start = noise[:, :, place]
+            return sample(lead_frames(velocity, start, known), start, sigmas, on_step)
 
         with saying_what_frees_memory():
             longer = extended(latents, make, window, times)

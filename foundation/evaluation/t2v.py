@@ -10,7 +10,7 @@ from torch import Tensor
 
 from foundation.evaluation.report import Scores, Tally
 from foundation.flow.guidance import classifier_free
-from foundation.flow.sampler import sample
+from foundation.flow.sampler import lead_frames, sample
 from foundation.flow.schedule import flow_sigmas
 from foundation.pipeline import TextToVideoPipeline
 from foundation.transformer.conditioning import Conditioning, TextConditioning
@@ -88,6 +88,7 @@ def generate(
     sampling: Sampling,
     seed: int = 0,
     channels: Tensor | None = None,
+    known: Tensor | None = None,
 ) -> Iterator[Frames]:
     """Clips of one size, `BATCH` at a time; prompt i gets the noise of seed + i.
 
@@ -97,6 +98,7 @@ def generate(
         sampling: how the clips are made.
         seed: of the first clip.
         channels: (N, C', T, h, w), what else the transformer is told of each clip.
+        known: (N, C, n, h, w), what the first latent frames of each clip are led to.
     """
     width, height = sampling.size or pipe.defaults.size
     frames = sampling.frames or pipe.defaults.frames
@@ -109,6 +111,8 @@ def generate(
         told = None if channels is None else channels[start : start + BATCH]
         wanted, unwanted = (Conditioning(words, channels=told) for words in (text, empty))
         velocity = classifier_free(pipe.transformer, wanted, unwanted, sampling.cfg)
+        if known is not None:
+            velocity = lead_frames(velocity, noise, known[start : start + BATCH])
         for latents in sample(velocity, noise, sampling.sigmas()).split(1):
             yield pipe.to_media(latents)
 

@@ -112,6 +112,25 @@ def hold_frames(velocity: Velocity, count: int) -> Velocity:
     return held if count else velocity
 
 
+def lead_frames(velocity: Velocity, noise: Tensor, known: Tensor) -> Velocity:
+    """Lead the first latent frames straight to what is known of them, as in training, where both ends are known.
+
+    Args:
+        velocity: what moves the rest.
+        noise: (B, C, T, h, w), where sampling starts, at sigma 1.
+        known: (B, C, n, h, w), the first n frames of the result.
+    """
+    count = known.shape[2]
+    straight = noise[:, :, :count].float() - known.float()
+
+    def led(latents: Tensor, step: Step) -> Tensor:
+        flow = velocity(latents, step).clone()
+        flow[:, :, :count] = straight
+        return flow
+
+    return led
+
+
 def _levels(sigmas: Tensor) -> tuple[list[float], list[float]]:
     """Noise levels and the float32 distances between them, read once before the loop."""
     sigmas = sigmas.float().cpu()

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from foundation.flow.sampler import Cancelled, Step, hold_frames, sample
+from foundation.flow.sampler import Cancelled, Step, hold_frames, lead_frames, sample
 from foundation.flow.schedule import flow_sigmas
 from shared.errors import ConfigError, InputError
 
@@ -114,6 +114,23 @@ def test_held_frames_stay_as_they_are_and_the_others_do_not_notice(count):
     result = sample(hold_frames(bent, count), NOISE, sigmas)
     assert torch.equal(result[:, :, :count], NOISE[:, :, :count])
     assert torch.equal(result[:, :, count:], sample(bent, NOISE, sigmas)[:, :, count:])
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_led_frames_end_where_they_are_led_and_stand_on_the_path_of_training_until_then(count):
+    sigmas, seen = flow_sigmas(6, 3.0), []
+    known = torch.full_like(NOISE[:, :, :count], 0.5)
+
+    def watched(latents, step):
+        expected = step.sigma * NOISE[:, :, :count] + (1 - step.sigma) * known
+        seen.append(torch.allclose(latents[:, :, :count], expected, atol=1e-5))
+        return bent(latents, step)
+
+    result = sample(lead_frames(watched, NOISE, known), NOISE, sigmas)
+    assert torch.allclose(result[:, :, :count], known, atol=1e-5)
+    assert torch.equal(result[:, :, count:], sample(bent, NOISE, sigmas)[:, :, count:])
+    assert all(seen)
+    assert len(seen) == 6
 
 
 @pytest.mark.parametrize("sigmas", [[1.0], [0.0, 1.0], [1.0, 1.0, 0.0], [1.0, float("nan"), 0.0]])

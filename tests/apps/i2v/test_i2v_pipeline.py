@@ -38,6 +38,11 @@ def latents(pipe, *given, **settings):
     return walked[-1]
 
 
+def test_a_clip_begins_with_the_given_picture_as_the_vae_codes_it(pipe):
+    made = latents(pipe, picture())
+    assert torch.allclose(made[:, :, :1], pipe.encode_picture(picture()), atol=1e-4)
+
+
 def test_every_picture_that_is_given_changes_the_clip(pipe):
     plain = latents(pipe, picture())
     assert torch.equal(latents(pipe, picture()), plain)
