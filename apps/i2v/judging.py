@@ -11,7 +11,6 @@ from itertools import islice
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from apps.i2v.conditions import keyframe_channels
 from apps.i2v.data import GivenPictures
@@ -19,8 +18,9 @@ from apps.i2v.extension import context_of
 from apps.i2v.keyframes import latent_frame
 from apps.i2v.patterns import DEFAULT_SHARES
 from apps.i2v.pipeline import ImageToVideoPipeline
+from apps.i2v.settling import settled
 from foundation.evaluation.report import Scores, Tally
-from foundation.evaluation.t2v import BATCH, WORDINGS, OnClip, Prompt, Sampling, generate, judge
+from foundation.evaluation.t2v import BATCH, WORDINGS, Given, OnClip, Prompt, Sampling, generate, judge
 from foundation.evaluation.vae import reconstruct
 from foundation.request import FRAME_STRIDE
 from foundation.training.encoding import encode_clips, encode_stills
@@ -68,9 +68,10 @@ def judge_pictures(
         given = (0, frames - 1) if case == BOTH_ENDS else (0,)
         clips = list(islice(_held_out(case, frames, size), number))
         prompts = [_prompt(clip, case, number) for number, clip in enumerate(clips)]
-        channels = torch.cat([_channels(pipe, clip.frames, given) for clip in clips])
-        first = channels[:, :-1, :1]  # (N, C, 1, h, w)
-        made = generate(pipe, [prompt.text for prompt in prompts], sampling, channels=channels, known=first)
+        pictures = [{latent_frame(at): clip.frames[at] for at in given} for clip in clips]
+        made = generate(
+            pipe, [prompt.text for prompt in prompts], sampling, given=_given(pipe, pictures, frames)
+        )
         kept = []
         for clip, prompt, shown in zip(clips, prompts, made, strict=True):
             kept.append(_kept(pipe, shown, clip.frames, given))
@@ -167,10 +168,15 @@ def _prompt(clip: ToyClip, case: str, number: int) -> Prompt:
     return Prompt(caption_clip(clip, number % WORDINGS), clip.facts, case)
 
 
-def _channels(pipe: ImageToVideoPipeline, frames: Frames, given: tuple[int, ...]) -> Tensor:
-    """What the pipeline tells the transformer of some frames of a clip."""
-    latents = {latent_frame(at): pipe.encode_picture(frames[at]) for at in given}
-    return keyframe_channels(latents, latent_frame(len(frames) - 1) + 1)
+def _given(pipe: ImageToVideoPipeline, pictures: list[dict[int, Frames]], frames: int) -> Given:
+    """What the pipeline makes of pictures at latent frames, for many clips at once."""
+    coded = [{at: pipe.encode_picture(picture) for at, picture in one.items()} for one in pictures]
+    window = latent_frame(frames - 1) + 1
+    return Given(
+        torch.cat([keyframe_channels(latents, window) for latents in coded]),
+        torch.cat([latents[0] for latents in coded]),
+        lambda number, latents: settled(latents, pictures[number], pipe.vae),
+    )
 
 
 def _kept(pipe: ImageToVideoPipeline, made: Frames, wanted: Frames, given: tuple[int, ...]) -> float:

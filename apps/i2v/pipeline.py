@@ -17,6 +17,7 @@ from apps.i2v.keyframes import gathered, latent_frame, placed
 from apps.i2v.latents import recovered
 from apps.i2v.preprocess import Fit, check_shape, fitted, nearest_size, read_picture
 from apps.i2v.semantics import picture_states
+from apps.i2v.settling import settled
 from apps.i2v.variants import OWN, variant_of
 from foundation.flow.sampler import OnStep, Velocity, hold_frames, lead_frames, sample
 from foundation.request import ModelDefaults
@@ -166,7 +167,8 @@ class ImageToVideoPipeline(VideoPipeline):
             velocity = lead_frames(velocity, noise, latents[0])
         shift = self.defaults_with(stability).shift if shift is None else shift
         with saying_what_frees_memory():
-            clip = self.finish(sample(velocity, noise, self.sigmas(steps, shift), on_step))
+            made = sample(velocity, noise, self.sigmas(steps, shift), on_step)
+            clip = self.finish(settled(made, pictures, self.vae))
         return replace(clip, frames=clip.frames[dropped:])
 
     @torch.no_grad()

@@ -81,14 +81,24 @@ def held_out_prompts(world: str, count: int) -> list[Prompt]:
     return prompts
 
 
+@dataclass(frozen=True)
+class Given:
+    """What clips are given beside their prompts.
+
+    Attributes:
+        channels: (N, C', T, h, w), what else the transformer is told of each clip.
+        known: (N, C, n, h, w), what the first latent frames of each are led to.
+        settle: the number of a clip and its latents to those that are decoded.
+    """
+
+    channels: Tensor
+    known: Tensor
+    settle: Callable[[int, Tensor], Tensor]
+
+
 @torch.no_grad()
 def generate(
-    pipe: VideoPipeline,
-    prompts: list[str],
-    sampling: Sampling,
-    seed: int = 0,
-    channels: Tensor | None = None,
-    known: Tensor | None = None,
+    pipe: VideoPipeline, prompts: list[str], sampling: Sampling, seed: int = 0, given: Given | None = None
 ) -> Iterator[Frames]:
     """Clips of one size, `BATCH` at a time; prompt i gets the noise of seed + i.
 
@@ -97,24 +107,24 @@ def generate(
         prompts: what is asked for.
         sampling: how the clips are made.
         seed: of the first clip.
-        channels: (N, C', T, h, w), what else the transformer is told of each clip.
-        known: (N, C, n, h, w), what the first latent frames of each clip are led to.
+        given: what else the clips are made from.
     """
     width, height = sampling.size or pipe.defaults.size
     frames = sampling.frames or pipe.defaults.frames
     negative = pipe.encode_text("").text
     for start in range(0, len(prompts), BATCH):
         part = prompts[start : start + BATCH]
+        place = slice(start, start + len(part))
         text = TextConditioning.batch([pipe.encode_text(prompt).text for prompt in part])
         empty = TextConditioning.batch([negative] * len(part))
         noise = torch.cat([pipe.noise(seed + start + i, frames, width, height) for i in range(len(part))])
-        told = None if channels is None else channels[start : start + BATCH]
+        told = None if given is None else given.channels[place]
         wanted, unwanted = (Conditioning(words, channels=told) for words in (text, empty))
         velocity = classifier_free(pipe.transformer, wanted, unwanted, sampling.cfg)
-        if known is not None:
-            velocity = lead_frames(velocity, noise, known[start : start + BATCH])
-        for latents in sample(velocity, noise, sampling.sigmas()).split(1):
-            yield pipe.to_media(latents)
+        if given is not None:
+            velocity = lead_frames(velocity, noise, given.known[place])
+        for number, latents in enumerate(sample(velocity, noise, sampling.sigmas()).split(1), start):
+            yield pipe.to_media(latents if given is None else given.settle(number, latents))
 
 
 def judge(frames: Frames, facts: SceneFacts | PuppetFacts) -> dict[str, bool]:
