@@ -31,7 +31,7 @@ class Scores:
             lines += [f"| | {' | '.join(names)} |", f"|---|{'---:|' * len(names)}"]
             lines += [f"| {group} | {self._row(group)} |" for group in groups]
             lines += [""]
-        lines += [f"- {name}: {value:.2f}" for name, value in self.figures.items()]
+        lines += [f"- {name}: {value:.3f}" for name, value in self.figures.items()]
         return "\n".join(lines).strip()
 
     def _row(self, group: str) -> str:

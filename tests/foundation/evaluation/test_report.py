@@ -18,7 +18,7 @@ def test_groups_of_the_same_attributes_share_a_table():
     assert table.count("| | color | shape |") == 1
     assert "| scenes, reconstructed | 95.0% | 50.0% |" in table
     assert "| | hair |" in table
-    assert table.endswith("- PSNR (dB): 30.13")
+    assert table.endswith("- PSNR (dB): 30.126")
 
 
 def test_the_lowest_share_is_named():
