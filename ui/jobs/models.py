@@ -48,11 +48,16 @@ class Models:
             self._held.maybe_free_model_hooks()
 
     def free(self) -> None:
-        """Give the memory back, the GPU's and the machine's."""
+        """Let go of the model, and give its memory back."""
         self._held = self._key = None
-        gc.collect()
-        torch = sys.modules.get("torch")
-        if torch is not None and torch.cuda.is_available():
-            torch.cuda.empty_cache()
-        with contextlib.suppress(OSError, AttributeError):  # glibc keeps freed pages for itself
-            ctypes.CDLL(None).malloc_trim(0)
+        give_memory_back()
+
+
+def give_memory_back() -> None:
+    """Give back what nothing holds any more, to the GPU and to the machine."""
+    gc.collect()
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    with contextlib.suppress(OSError, AttributeError):  # glibc keeps freed pages for itself
+        ctypes.CDLL(None).malloc_trim(0)

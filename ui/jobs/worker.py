@@ -28,7 +28,7 @@ from ui.jobs.claims import Claims
 from ui.jobs.database import Lock
 from ui.jobs.host import JobHost, Stopped
 from ui.jobs.job import Job, State, Wish
-from ui.jobs.models import Models
+from ui.jobs.models import Models, give_memory_back
 
 POLL = 0.1
 """Seconds between two looks for work."""
@@ -77,6 +77,7 @@ class Worker:
             self.models.free()
         if state is not None:
             _until_written(lambda: self.claims.leave(job.id, state, error))
+        give_memory_back()
         return True
 
     def _carried_out(self, job: Job) -> tuple[State | None, str | None]:
