@@ -8,14 +8,11 @@ import argparse
 from statistics import median
 
 import torch
-from trainer_overhead import BareStep, random_batch
+from trainer_overhead import BareStep, random_batch, starter_in_training
 
 from foundation.training.config import Training
 from foundation.training.flow_objective import FlowObjective
 from foundation.training.memory import keep_freed_memory
-from foundation.transformer import VideoTransformer
-from foundation.weights.loading import load_model
-from foundation.weights.registry import resolve
 
 
 def milliseconds(step, batch, count):
@@ -35,8 +32,7 @@ def main():
     chosen = parser.parse_args()
 
     torch.manual_seed(0)
-    model = load_model(VideoTransformer, resolve("starter") / "transformer", torch.float32)
-    model.train().requires_grad_(True)
+    model = starter_in_training()
     step, batch = BareStep(FlowObjective(model), Training("")), random_batch(model, chosen.batch_size)
     before = milliseconds(step, batch, chosen.steps)
     keep_freed_memory()

@@ -67,6 +67,12 @@ class Turns:
         return self.values
 
 
+def starter_in_training():
+    """The starter's transformer, all of which is to be trained."""
+    model = load_model(VideoTransformer, resolve("starter") / "transformer", torch.float32)
+    return model.train().requires_grad_(True)
+
+
 def random_batch(model, size):
     """What the flow objective takes, of random numbers."""
     config, generator = model.config, torch.Generator().manual_seed(0)
@@ -97,8 +103,7 @@ def main():
     chosen = parser.parse_args()
 
     torch.manual_seed(0)
-    model = load_model(VideoTransformer, resolve("starter") / "transformer", torch.float32)
-    model.train().requires_grad_(True)
+    model = starter_in_training()
     with tempfile.TemporaryDirectory() as folder:
         settings = Training(folder, steps=chosen.steps + 1, batch_size=chosen.batch_size)
         bare = BareStep(FlowObjective(copy.deepcopy(model)), settings)

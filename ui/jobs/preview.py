@@ -47,9 +47,8 @@ class ColorMap:
         vae, device = pipe.vae, pipe._execution_device
         rates = vae.config.spatial_compression_ratio, vae.config.temporal_compression_ratio
         generator = torch.Generator().manual_seed(0)
-        coarse = (
-            torch.rand(1, 3, _PATCHES, _PATCHES, generator=generator) * 3 - 1.5
-        )  # beyond black and white, too
+        # Beyond black and white, so that cut off they are among the colours.
+        coarse = torch.rand(1, 3, _PATCHES, _PATCHES, generator=generator) * 3 - 1.5
         picture = F.interpolate(coarse, size=(_SIDE, _SIDE), mode="bicubic").clamp(-1, 1)
         latents = (
             vae.to_latents(picture[:, :, None].to(device, vae.dtype))[0, :, 0].float().cpu()
