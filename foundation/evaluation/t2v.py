@@ -111,7 +111,7 @@ def generate(
     """
     width, height = sampling.size or pipe.defaults.size
     frames = sampling.frames or pipe.defaults.frames
-    negative = pipe.encode_text("").text
+    negative, scale = pipe.encode_text("").text, pipe.embedded(None)
     for start in range(0, len(prompts), BATCH):
         part = prompts[start : start + BATCH]
         place = slice(start, start + len(part))
@@ -119,7 +119,8 @@ def generate(
         empty = TextConditioning.batch([negative] * len(part))
         noise = torch.cat([pipe.noise(seed + start + i, frames, width, height) for i in range(len(part))])
         told = None if given is None else given.channels[place]
-        wanted, unwanted = (Conditioning(words, channels=told) for words in (text, empty))
+        guidance = None if scale is None else scale.expand(len(part))
+        wanted, unwanted = (Conditioning(words, guidance, channels=told) for words in (text, empty))
         velocity = classifier_free(pipe.transformer, wanted, unwanted, sampling.cfg)
         if given is not None:
             velocity = lead_frames(velocity, noise, given.known[place])

@@ -21,6 +21,7 @@ from foundation.training.toy_samples import Toybox, ToyPart, ToySamples
 from foundation.training.trainer import Watch, processes
 from foundation.training.unfreezing import ProgressiveUnfreezing
 from foundation.vae.model import CausalVideoVAE
+from foundation.weights.defaults import HUNYUANVIDEO
 from foundation.weights.fingerprint import latents_sha256, text_sha256
 from foundation.weights.loading import load_model
 from shared.config import Size
@@ -46,8 +47,8 @@ class FlowRecipe:
     """Settings of a run on latents.
 
     The frozen encoders are those of the model folder `base`. Training sees the folder of clips and captions `data`,
-    at the rate `fps`, or the toybox where there is none. Every `training.watch_every` steps `watched` prompts of the
-    toybox are made into clips and judged.
+    at the rate `fps`, or the toybox where there is none. A model that embeds its guidance is told `guidance` while it
+    learns. Every `training.watch_every` steps `watched` prompts of the toybox are made into clips and judged.
     """
 
     base: str = "weights/starter"
@@ -57,6 +58,7 @@ class FlowRecipe:
     toybox: Toybox = field(default_factory=Toybox)
     text_dropout: float = 0.1
     shift: float = 3.0
+    guidance: float = 1.0
     watched: int = 24
     sampling: SamplingDefaults = field(default_factory=SamplingDefaults)
     stages: dict[str, Stage] = field(default_factory=dict)
@@ -95,8 +97,8 @@ class FlowRecipe:
             )
         return stages[place - 1][1]
 
-    def defaults(self, stage: Stage) -> ModelDefaults:
-        """What the user gets who asks for nothing: clips as in a stage."""
+    def defaults(self, stage: Stage, model: VideoTransformer) -> ModelDefaults:
+        """What the user of a model gets who asks for nothing: clips as in a stage."""
         sampling = self.sampling
         return ModelDefaults(
             fps=self.fps,
@@ -105,7 +107,7 @@ class FlowRecipe:
             steps=sampling.steps,
             shift=sampling.shift,
             cfg=sampling.cfg,
-            guidance=None,
+            guidance=HUNYUANVIDEO.guidance if model.config.guidance_embeds else None,
         )
 
 
@@ -151,7 +153,7 @@ def train_flow(
     return run_curriculum(
         recipe.stages,
         recipe.training,
-        lambda: FlowObjective(model),
+        lambda: FlowObjective(model, recipe.guidance),
         samples or (lambda stage: stage_samples(recipe, stage, encoders)),
         watch or partial(_watch, recipe, model, encoders),
         unfreezing,
@@ -244,6 +246,6 @@ def _watch(
     pipe = TextToVideoPipeline(
         model, encoders.vae, mllm.model, mllm.tokenizer, clip.model, clip.tokenizer, scheduler
     )
-    pipe.defaults = recipe.defaults(stage)
+    pipe.defaults = recipe.defaults(stage, model)
     settings = Sampling(sampling.steps, sampling.cfg, sampling.shift)
     return JudgedSamples(partial(evaluate_t2v, pipe, recipe.watched, settings), folder)

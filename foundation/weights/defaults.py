@@ -35,6 +35,7 @@ def read_defaults(folder: Path, shift: float | Literal["auto"] = HUNYUANVIDEO.sh
     try:
         values = json.loads(path.read_text())
         size = Size(*values.pop("size"))
-        return ModelDefaults(**values, size=size, shift=shift, guidance=None)
+        guidance = values.pop("guidance", None)
+        return ModelDefaults(**values, size=size, shift=shift, guidance=guidance)
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise WeightsError(f"{path} is damaged: {error}") from error

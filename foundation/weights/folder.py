@@ -72,6 +72,8 @@ def write_defaults(folder: Path, defaults: ModelDefaults) -> None:
         "steps": defaults.steps,
         "cfg": defaults.cfg,
     }
+    if defaults.guidance is not None:
+        values["guidance"] = defaults.guidance
     (folder / DEFAULTS_FILE).write_text(json.dumps(values, indent=2) + "\n")
     scheduler = diffusers.FlowMatchEulerDiscreteScheduler(shift=float(defaults.shift))
     scheduler.save_pretrained(folder / "scheduler")

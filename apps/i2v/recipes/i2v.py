@@ -35,7 +35,7 @@ def run(config: Config, recipe: str = "i2v") -> Path:
     def write(begun: Started, folder: Path) -> Path:
         begun.model.to(torch.bfloat16).save_pretrained(folder / "transformer")
         write_record(folder, AppRecord(APP, recipe, name_of_base(Path(config.base))))
-        write_model_defaults(config, folder)
+        write_model_defaults(config, begun.model, folder)
         return folder / "transformer"
 
     return run_recipe(config, recipe, prepare, write)

@@ -36,7 +36,7 @@ def run(config: Config) -> Path:
     def write(begun: Started, folder: Path) -> Path:
         if begun.widened:
             write_adapter(begun.model, folder, _record(config, begun))
-            write_model_defaults(config, folder)
+            write_model_defaults(config, begun.model, folder)
         else:
             save_lora(begun.model.to(torch.bfloat16), folder)
         return folder

@@ -138,9 +138,9 @@ def write_about(recipe: PictureRecipe, name: str, part: Path, start: ModelParts,
     (part / FROZEN_FILE).write_text(json.dumps(encoders.fingerprints(), indent=1) + "\n")
 
 
-def write_model_defaults(recipe: PictureRecipe, folder: Path) -> None:
-    """Write how clips are made where the user says nothing else."""
-    write_defaults(folder, recipe.defaults(recipe.last_stage()))
+def write_model_defaults(recipe: PictureRecipe, model: VideoTransformer, folder: Path) -> None:
+    """Write how clips are made with a model where the user says nothing else."""
+    write_defaults(folder, recipe.defaults(recipe.last_stage(), model))
 
 
 def _watch(
@@ -159,6 +159,6 @@ def _watch(
     pipe = ImageToVideoPipeline(
         model, encoders.vae, mllm.model, mllm.tokenizer, clip.model, clip.tokenizer, scheduler, None
     )
-    pipe.defaults = recipe.defaults(stage)
+    pipe.defaults = recipe.defaults(stage, model)
     settings = Sampling(sampling.steps, sampling.cfg, sampling.shift)
     return JudgedSamples(partial(judge_pictures, pipe, recipe.watched, settings), folder)

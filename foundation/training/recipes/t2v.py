@@ -82,6 +82,6 @@ def export(config: Config, checkpoint: Path, model: VideoTransformer, recipe: st
     model.to(torch.bfloat16).save_pretrained(folder / "transformer")
     start = Path(config.start) / "transformer" if config.start else None
     write_training(folder / "transformer", {"recipe": recipe, **asdict(config)}, start)
-    write_defaults(folder, config.defaults(config.last_stage()))
+    write_defaults(folder, config.defaults(config.last_stage(), model))
     if all((folder / part).is_dir() for part in COMPONENTS):
         write_index(folder)

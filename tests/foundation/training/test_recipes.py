@@ -1,6 +1,7 @@
 """The VAE's and the transformer's recipes end to end, at a width that proves the way and not the quality."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -14,6 +15,7 @@ from foundation.training.toy_samples import Toybox
 from foundation.transformer.model import VideoTransformer
 from foundation.vae.losses import LossWeights
 from foundation.vae.model import CausalVideoVAE
+from foundation.weights.defaults import HUNYUANVIDEO, read_defaults
 from foundation.weights.fingerprint import latents_sha256
 from foundation.weights.folder import FROZEN_FILE, TRAINING_FILE
 from foundation.weights.lora.adapters import load_loras
@@ -140,3 +142,11 @@ def test_an_adapter_is_trained_on_a_folder_of_clips_and_loads_where_it_was_made(
     assert all(up.abs().max() > 0 for up in ups)
     for key, value in VideoTransformer.from_pretrained(model_folder / "transformer").state_dict().items():
         assert torch.equal(value, before[key])
+
+
+def test_a_model_with_embedded_guidance_is_trained_and_judged_with_it(model_folder, tmp_path, cache):
+    stages = {"clips": Stage(steps=2, batch_size=2, frames=5)}
+    guided = replace(TINY, guidance_embeds=True)
+    t2v.run(flow(t2v, model_folder, tmp_path, cache, stages=stages, model=guided))
+    assert "scenes.shape" in (tmp_path / "run" / "clips" / "scores.csv").read_text()
+    assert read_defaults(tmp_path / "export").guidance == HUNYUANVIDEO.guidance
