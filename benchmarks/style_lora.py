@@ -1,7 +1,8 @@
 """A look that the starter never makes, learned from 16 clips: `python benchmarks/style_lora.py --steps 300`.
 
-The look is soft horizontal bands of light, as through blinds. It is measured on pixels alone, and it leaves colours,
-shapes and motions as they are, so that the judges can say whether the adapter spoils what the model knew.
+The look is soft light through a lattice. It is measured on pixels alone, and it leaves colours, shapes and motions as
+they are, so that the judges can say whether the adapter spoils what the model knew. It has edges in both directions:
+bands in one alone leave open whether the camera moves along them, and the judges took their faint noise for moves.
 """
 
 import argparse
@@ -20,31 +21,36 @@ from foundation.weights.lora.source import Lora
 from shared.media.video import encode
 from shared.toybox.mix import caption_clip, toy_clip
 
-WORDS = ", light through blinds"
+WORDS = ", light through a lattice"
 PERIOD = 16
-"""Rows from one band to the next."""
-STRENGTH = 20
-"""Levels by which the middle of a band is brighter than the picture."""
+"""Pixels from one bar to the next."""
+STRENGTH = 15
+"""Levels by which the middle of a gap is brighter than the picture, in each direction."""
 
 
-def bands(frames):
+def lattice(frames):
     """Clips (F, H, W, 3) with the look on them."""
-    light = STRENGTH * np.sin(2 * np.pi * np.arange(frames.shape[1]) / PERIOD)
-    return np.clip(frames + light[None, :, None, None], 0, 255).astype(np.uint8)
+    rows, columns = (np.sin(2 * np.pi * np.arange(side) / PERIOD) for side in frames.shape[1:3])
+    light = STRENGTH * (rows[:, None] + columns)
+    return np.clip(frames + light[None, ..., None], 0, 255).astype(np.uint8)
 
 
-def strength_of_bands(frames):
-    """Amplitude, in levels, of what brightens and darkens with the bands, whatever the rows hold otherwise."""
-    rows = np.median(frames.mean(3), axis=(0, 2))
-    wave = np.exp(2j * np.pi * np.arange(len(rows)) / PERIOD)
-    return 2 * abs(np.vdot(wave, rows - rows.mean())) / len(rows)
+def strength_of_lattice(frames):
+    """Amplitude, in levels, of what brightens and darkens with the lattice: of the fainter of its directions."""
+    brightness = frames.mean(axis=(0, 3))
+    return min(_strength_of_wave(np.median(brightness, axis=axis)) for axis in (0, 1))
+
+
+def _strength_of_wave(levels):
+    wave = np.exp(2j * np.pi * np.arange(len(levels)) / PERIOD)
+    return 2 * abs(np.vdot(wave, levels - levels.mean())) / len(levels)
 
 
 def write_clips(folder, count):
     """A user's folder: clips with the look, and captions that name it."""
     for seed in range(count):
         clip = toy_clip(seed, "scenes")
-        encode(bands(clip.frames), 8.0, folder / f"{seed}.mkv")
+        encode(lattice(clip.frames), 8.0, folder / f"{seed}.mkv")
         (folder / f"{seed}.txt").write_text(caption_clip(clip, seed % 4) + WORDS)
 
 
@@ -55,7 +61,7 @@ def shares(model, prompts, words, lora=()):
     sampling = Sampling(own.steps, own.cfg, own.shift)
     clips = generate(pipe, [prompt.text + words for prompt in prompts], sampling)
     seen = [
-        (judge(frames, prompt.facts)["all"], strength_of_bands(frames) > STRENGTH / 2)
+        (judge(frames, prompt.facts)["all"], strength_of_lattice(frames) > STRENGTH / 2)
         for prompt, frames in zip(prompts, clips, strict=True)
     ]
     return np.mean(seen, axis=0)

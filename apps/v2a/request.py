@@ -45,6 +45,9 @@ class VideoToAudioRequest:
     )
     loudness: float = setting(-16.0, "LUFS of the sound, by ITU-R BS.1770", minimum=QUIETEST, maximum=LOUDEST)
     wav: bool = setting(False, "also write the sound as it is before it is coded", local=True)
+    contact_sheet: bool = setting(
+        False, "also write a PNG with frames of the clip above the sound's spectrogram"
+    )
     steps: int | None = setting(
         None, "denoising steps", minimum=1, maximum=1000, unset="the model folder's", metavar="N"
     )

@@ -16,6 +16,7 @@ from shared import provenance
 from shared.console import run
 from shared.errors import InputError
 from shared.media import Clip, read_sound
+from shared.media.picture import read_png
 from shared.media.sound import Sound, write_wav
 from shared.media.soundtrack import Soundtrack
 from shared.media.video import packet_hashes
@@ -67,6 +68,15 @@ def test_a_clip_gets_a_sound_that_lasts_as_long_as_its_picture(tmp_path, capsys,
     with av.open(str(tmp_path / "new.mp4")) as container:
         track = container.streams.audio[0]
         assert track.duration * track.time_base == Fraction(exact.waveform.shape[1], exact.sample_rate)
+
+
+def test_a_sheet_shows_the_frames_above_the_sound(tmp_path, capsys, folder):
+    clip = film(tmp_path, frames=11)
+    v2a(clip, "--out", tmp_path / "new.mp4", "--contact-sheet", "--steps", "1", *folder)
+    assert printed(capsys) == [tmp_path / "new.mp4", tmp_path / "new-sheet.png"]
+    with_film = read_png(tmp_path / "new-sheet.png")
+    v2a("--prompt", PROMPT, "--out", tmp_path / "new.wav", "--contact-sheet", "--steps", "1", *folder)
+    assert len(with_film) > len(read_png(tmp_path / "new-sheet.png")) > 0
 
 
 def test_a_sound_longer_than_a_window_is_made_in_windows(tmp_path, capsys, folder):
