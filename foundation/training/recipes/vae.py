@@ -44,7 +44,7 @@ class Config:
     many a level, `wake` draws its silent channels anew, `decoder_only` leaves the latents as they are. The posterior
     has the standard deviation `deviation` everywhere; null learns it. The perceptual loss sees with `network`: `lpips`
     (VGG-16's weights must be on disk) or `clip`, the vision tower in the model folder `base`. Tiles are `tile` pixels
-    and frames long and overlap by half.
+    wide and `tile_frames` frames long, and overlap by half.
     """
 
     training: Training = field(default_factory=lambda: Training(output="runs/vae"))
@@ -59,6 +59,7 @@ class Config:
     decoder_only: bool = False
     deviation: float | None = 0.1
     tile: int = 32
+    tile_frames: int = 8
     export: str = "weights/starter"
 
 
@@ -98,7 +99,7 @@ def _objective(config: Config, vae: CausalVideoVAE) -> VAEObjective:
     loss = config.loss
     learner = VAELearner(vae, PatchDiscriminator() if loss.adversarial else None)
     seen = perceptual_distance(config.network, Path(config.base)) if loss.perceptual else None
-    tiling = Tiling(config.tile, config.tile // 2, frames=config.tile, frame_stride=config.tile // 2)
+    tiling = Tiling(config.tile, config.tile // 2, config.tile_frames, config.tile_frames // 2)
     return VAEObjective(learner, loss, config.deviation, seen, tiling)
 
 
