@@ -21,6 +21,7 @@ RECIPES = {
         "apps.v2a.recipes.av_consistency",
         "which sound belongs to which picture, and the small encoders of v2a",
     ),
+    "av_clip": ("apps.v2a.recipes.av_clip", "CLIP's eyes of v2a, on what things sound like"),
     "v2a": ("apps.v2a.recipes.v2a", "the sound transformer, on frozen latents"),
     "v2a_lora": ("apps.v2a.recipes.v2a_lora", "an adapter for it, from a few clips with sound"),
     "rewrite": ("apps.prompt_rewrite.recipes.rewrite", "the starter's prompt rewriter, from nothing"),

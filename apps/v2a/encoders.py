@@ -23,7 +23,6 @@ from foundation.text.loading import load_image_encoder, load_t5, load_tokenizer
 from foundation.weights.fingerprint import files_sha256
 from foundation.weights.loading import load_folder
 
-
 DEPENDED_ON = ("mel_vae", "image_encoder", "sync_encoder", "text_encoder")
 """Parts of a folder without which latents and features would be others; a vocoder may be exchanged."""
 
@@ -99,8 +98,6 @@ def see(
 
 def fingerprint(folder: Path) -> str:
     """Identity of all that latents and features depend on: a hash over the files of `DEPENDED_ON`."""
-    files = {
-        name: file for name, file in weight_files(folder).items() if name.split("/")[0] in DEPENDED_ON
-    }
+    files = {name: file for name, file in weight_files(folder).items() if name.split("/")[0] in DEPENDED_ON}
     words = "".join(f"{name} {digest}\n" for name, digest in sorted(files_sha256(files).items()))
     return hashlib.sha256(words.encode()).hexdigest()

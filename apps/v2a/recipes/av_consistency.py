@@ -1,14 +1,13 @@
 """The contrastive model of picture and sound, and with it the starter's synchronisation and text encoders.
 
 Its video tower is the synchronisation encoder, and the text encoder learns what words sound like against its audio
-tower. CLIP's eyes are those of the model folder `base`.
+tower.
 """
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
-from shutil import copytree
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,7 +23,6 @@ from apps.v2a.layout import AudioLayout, sample_times, shown_at
 from apps.v2a.text import T5Size, build_t5, t5_tokenizer
 from apps.v2a.toybox import ToySounds, caption, seen, training_rate
 from apps.v2a.weights import SoundDefaults, write_defaults
-from foundation.text.loading import load_mllm
 from foundation.training.checkpoint import load_averaged
 from foundation.training.config import Training
 from foundation.training.latent_cache import Shard, cached_shards
@@ -63,7 +61,7 @@ class Losses:
 class Config:
     """Everything that `kinora train av_consistency` can set.
 
-    `base` is a model folder with text encoders, `codec` a folder with a mel VAE, whose spectrograms are heard.
+    `base` is a model folder with a tokenizer, `codec` a folder with a mel VAE, whose spectrograms are heard.
     """
 
     base: str = "weights/starter"
@@ -101,16 +99,13 @@ def run(config: Config) -> Path:
 def export(
     config: Config, learner: ConsistencyLearner, tokenizer: "PreTrainedTokenizerBase", layout: AudioLayout
 ) -> None:
-    """Write every part in bfloat16, CLIP's eyes and their preparation among them, and the layout."""
-    folder, base = Path(config.export), Path(config.base)
+    """Write every part in bfloat16, and the layout."""
+    folder = Path(config.export)
     learner.to(torch.bfloat16)
     learner.consistency.save_pretrained(folder / "consistency")
     learner.consistency.video.save_pretrained(folder / "sync_encoder")
     learner.text.save_pretrained(folder / "text_encoder")
     tokenizer.save_pretrained(folder / "tokenizer")
-    mllm = load_mllm(base / "text_encoder", torch.bfloat16)
-    mllm.get_submodule("model.vision_tower").save_pretrained(folder / "image_encoder")
-    copytree(base / "image_processor", folder / "image_processor", dirs_exist_ok=True)
     write_training(folder / "consistency", {"recipe": "av_consistency", **asdict(config)})
     write_defaults(folder, SoundDefaults(layout))
 

@@ -13,7 +13,7 @@ from apps.v2a.data import DropOut, SoundSamples
 from apps.v2a.evaluation import Evaluation, evaluate
 from apps.v2a.model import AudioTransformer
 from apps.v2a.pipeline import VideoToAudioPipeline
-from apps.v2a.recipes import av_consistency, v2a, v2a_lora
+from apps.v2a.recipes import av_clip, av_consistency, v2a, v2a_lora
 from apps.v2a.text import T5Size, build_t5, t5_tokenizer
 from apps.v2a.toybox import ToySounds, caption
 from foundation.text.starter import train_tokenizer
@@ -132,12 +132,16 @@ def test_encoders_transformer_and_adapter_are_trained_one_after_the_other(
             training=training(tmp_path / "pairs"),
         )
     )
-    assert {path.name for path in made.iterdir()} >= {
-        "sync_encoder",
-        "text_encoder",
-        "image_encoder",
-        "consistency",
-    }
+    assert {path.name for path in made.iterdir()} >= {"sync_encoder", "text_encoder", "consistency"}
+    seeing = av_clip.Config(
+        base=str(starter_folder),
+        codec=str(folder),
+        export=str(folder),
+        cache=str(tmp_path / "cache"),
+        clips=3,
+        training=training(tmp_path / "stills"),
+    )
+    assert (av_clip.run(seeing) / "image_encoder" / "training.json").is_file()
 
     tiny = v2a.SoundModel(num_attention_heads=2, attention_head_dim=8, num_layers=1, num_single_layers=1)
     common = {"base": str(folder), "cache": str(tmp_path / "cache"), "toybox": toys}

@@ -1,0 +1,110 @@
+"""CLIP's eyes learn what things sound like, so that a picture tells of what material they are."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from pathlib import Path
+from shutil import copytree
+
+import numpy as np
+import torch
+
+from apps.v2a.codec import MelSpec, load_mel_vae, log_mel
+from apps.v2a.picture_contrast import PictureLearner, PictureObjective
+from apps.v2a.preprocess import squeezed
+from foundation.text.loading import load_mllm
+from foundation.training.checkpoint import load_averaged
+from foundation.training.config import Training
+from foundation.training.latent_cache import Shard, cached_shards
+from foundation.training.loading import Batch
+from foundation.training.trainer import Trainer, processes
+from foundation.weights.folder import write_training
+from shared.toybox.sounds import toy_sound
+
+SHARD = 500
+"""Clips in a shard."""
+
+STILLS_RATE = 4.0
+"""Frames a second from which stills are drawn: as often as CLIP looks."""
+
+
+@dataclass
+class Config:
+    """Everything that `kinora train av_clip` can set.
+
+    The eyes begin as those of the model folder `base`; `codec` is a folder with a mel VAE, whose spectrograms are
+    heard. `stills` frames are kept of a clip, and `shown` of them make a sample.
+    """
+
+    base: str = "weights/starter"
+    codec: str = "weights/starter/v2a"
+    export: str = "weights/starter/v2a"
+    cache: str = "cache"
+    clips: int = 5000
+    stills: int = 4
+    shown: int = 2
+    training: Training = field(default_factory=lambda: Training(output="runs/av_clip"))
+
+
+def run(config: Config) -> Path:
+    """Train, write the eyes' folder and their preparation's, and return the folder of both."""
+    torch.manual_seed(config.training.seed)
+    spec = load_mel_vae(Path(config.codec) / "mel_vae").spec
+    mllm = load_mllm(Path(config.base) / "text_encoder", torch.float32)
+    eyes = mllm.get_submodule("model.vision_tower").train().requires_grad_(True)
+    learner = PictureLearner(eyes, spec.n_mels)
+    with processes().main_process_first():
+        shards = _shards(config, spec, int(eyes.config.image_size))
+    samples = StillSamples(shards, config.shown)
+    load_averaged(learner, Trainer(PictureObjective(learner), samples, config.training).run())
+    folder = Path(config.export)
+    if processes().is_main_process:
+        eyes.to(torch.bfloat16).save_pretrained(folder / "image_encoder")
+        copytree(Path(config.base) / "image_processor", folder / "image_processor", dirs_exist_ok=True)
+        write_training(folder / "image_encoder", {"recipe": "av_clip", **asdict(config)})
+    return folder
+
+
+class StillSamples:
+    """Some of each clip's stills, with its spectrogram.
+
+    Args:
+        shards: tensors `frames` (N, n, S, S, 3) uint8 and `log_mel` (N, M, F).
+        shown: stills of a sample.
+    """
+
+    def __init__(self, shards: Sequence[Shard], shown: int) -> None:
+        self.frames, self.log_mel = (
+            torch.cat([shard[name] for shard in shards]) for name in ("frames", "log_mel")
+        )
+        self.shown = shown
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    def batch(self, ids: Sequence[int], generators: Sequence[np.random.Generator]) -> Batch:
+        """See `PictureObjective`."""
+        count = self.frames.shape[1]
+        chosen = [torch.from_numpy(g.choice(count, self.shown, replace=False)) for g in generators]
+        return {
+            "frames": torch.stack([self.frames[i, some] for i, some in zip(ids, chosen, strict=True)]),
+            "log_mel": self.log_mel[list(ids)].float(),
+        }
+
+
+def _shards(config: Config, spec: MelSpec, side: int) -> list[Shard]:
+    jobs = [("stills", range(s, min(s + SHARD, config.clips))) for s in range(0, config.clips, SHARD)]
+    name = f"stills-{side}-{config.stills}-{spec.sample_rate}-{spec.hop_length}-{spec.n_mels}"
+    encode = partial(_encode, spec=spec, side=side, stills=config.stills)
+    return cached_shards(Path(config.cache) / "sounds" / name, jobs, encode)
+
+
+def _encode(world: str, seeds: range, spec: MelSpec, side: int, stills: int) -> Shard:
+    frames, mels = [], []
+    for seed in seeds:
+        toy = toy_sound(seed)
+        film = toy.render(STILLS_RATE)
+        chosen = np.random.default_rng([seed, 252]).choice(len(film), stills, replace=False)
+        frames.append(torch.from_numpy(np.stack([squeezed(film[i], side) for i in sorted(chosen)])))
+        mels.append(log_mel(torch.from_numpy(toy.waveform)[None], spec)[0].half())
+    return {"frames": torch.stack(frames), "log_mel": torch.stack(mels)}
