@@ -15,6 +15,7 @@ from foundation.training.checkpoint import load_averaged
 from foundation.training.config import Training
 from foundation.training.trainer import Trainer, processes
 from foundation.weights.folder import write_training
+from shared.errors import ConfigError
 
 
 @dataclass
@@ -30,12 +31,14 @@ class VocosSize:
 class Config:
     """Everything that `kinora train vocoder` can set.
 
-    The vocoder is made for the mel VAE in the folder `mel_vae` and trained on what comes back from it, with noise of
-    the standard deviation `deviation` on its latents; null trains on the spectrograms that `mel` describes.
+    Training starts from the vocoder in the folder `start`, or from nothing (`model` says how wide). It is made for the
+    mel VAE in the folder `mel_vae` and trained on what comes back from it, with noise of the standard deviation
+    `deviation` on its latents; null trains on the spectrograms that `mel` describes.
     """
 
     training: Training = field(default_factory=lambda: Training(output="runs/vocoder"))
     model: VocosSize = field(default_factory=VocosSize)
+    start: str | None = None
     mel_vae: str | None = "weights/starter/v2a/mel_vae"
     deviation: float = 0.05
     mel: dict[str, Any] = field(default_factory=lambda: asdict(MelSpec()))
@@ -50,12 +53,22 @@ def run(config: Config) -> Path:
     vae = None if config.mel_vae is None else load_mel_vae(config.mel_vae)
     spec = MelSpec.from_mapping(config.mel) if vae is None else vae.spec
     sounds = load_sounds(config.data, spec)
-    vocoder = VocosVocoder(spec, vars(config.model))
+    vocoder = VocosVocoder(spec, vars(config.model)) if config.start is None else _started(config.start, spec)
     objective = VocoderObjective(vocoder, config.loss, vae, config.deviation)
     last = Trainer(objective, SoundCrops(sounds, config.data, spec, vae), config.training).run()
     folder = Path(config.export) / VOCODER
     if processes().is_main_process:
         load_averaged(vocoder, last)
         vocoder.save_pretrained(folder)
-        write_training(folder, {"recipe": "vocoder", **asdict(config)})
+        start = None if config.start is None else Path(config.start)
+        write_training(folder, {"recipe": "vocoder", **asdict(config)}, start)
     return folder
+
+
+def _started(folder: str, spec: MelSpec) -> VocosVocoder:
+    """A vocoder to go on with, of the same spectrograms."""
+    vocoder = VocosVocoder.from_folder(Path(folder))
+    difference = vocoder.spec.difference(spec)
+    if difference:
+        raise ConfigError(f"start: {folder} is a vocoder for other spectrograms ({difference})")
+    return vocoder.float().train().requires_grad_(True)
