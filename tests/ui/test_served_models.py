@@ -2,6 +2,7 @@
 
 import time
 
+import av
 import openai
 import pytest
 from servers import REAL, Server, serving
@@ -39,6 +40,33 @@ def test_a_prompt_is_rewritten_as_a_job(server):
     made = server.client.get(f"/api/jobs/{job['id']}/results/0").json()
     assert made["job"] == job["id"]
     assert "red circle" in made["rewrites"][0]["text"]
+
+
+SCENES = f"""
+seed: 7
+steps: 4
+shots:
+  - prompt: {PROMPT}
+    frames: 17
+    sound: a wooden ball rolls
+  - prompt: a red circle bounces on a gray background
+    first: before
+    frames: 9
+"""
+
+
+def test_a_film_of_two_shots_is_made_with_its_sound_as_a_job(server):
+    uploaded = server.client.post("/api/uploads", files={"file": ("story.yaml", SCENES.encode())})
+    job = server.wait(server.submit("film", {"scenes": uploaded.json()["name"]})["id"], seconds=300)
+    assert job["state"] == "done", job["error"]
+    film = next(server.out / name for name in job["results"] if name.endswith(".mp4"))
+    assert verify(film).holds
+    assert read_receipt(film)["details"]["job"] == job["id"]
+    with av.open(str(film)) as container:
+        picture, sound = container.streams.video[0], container.streams.audio[0]
+        seconds = [float(stream.duration * stream.time_base) for stream in (picture, sound)]
+        assert seconds[1] == pytest.approx(seconds[0], abs=1 / picture.average_rate)
+        assert seconds[0] == pytest.approx(26 / 8, abs=1 / 8)
 
 
 def stopped_at(server, id, step):
