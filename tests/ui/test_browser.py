@@ -104,7 +104,7 @@ def test_page_is_usable_soon_after_the_address_is_printed(browser, tmp_path):
         page.locator("#t2v-start").wait_for(timeout=PATIENCE)
         took = time.monotonic() - begun
         page.close()
-    if os.getloadavg()[0] > 1.5:
+    if took > 3 and os.getloadavg()[0] > 1.5:
         pytest.skip(f"other programs keep this machine busy; it took {took:.1f} s")
     assert took <= 3
 
