@@ -29,19 +29,26 @@ STILLS_RATE = 4.0
 
 
 @dataclass
+class ToyStills:
+    """Clips that are rendered, and frames that are kept of each."""
+
+    clips: int = 5000
+    stills: int = 4
+
+
+@dataclass
 class Config:
     """Everything that `kinora train av_clip` can set.
 
     The eyes begin as those of the model folder `base`; `codec` is a folder with a mel VAE, whose spectrograms are
-    heard. `stills` frames are kept of a clip, and `shown` of them make a sample.
+    heard. `shown` stills make a sample.
     """
 
     base: str = "weights/starter"
     codec: str = "weights/starter/v2a"
     export: str = "weights/starter/v2a"
     cache: str = "cache"
-    clips: int = 5000
-    stills: int = 4
+    toybox: ToyStills = field(default_factory=ToyStills)
     shown: int = 2
     training: Training = field(default_factory=lambda: Training(output="runs/av_clip"))
 
@@ -93,9 +100,10 @@ class StillSamples:
 
 
 def _shards(config: Config, spec: MelSpec, side: int) -> list[Shard]:
-    jobs = [("stills", range(s, min(s + SHARD, config.clips))) for s in range(0, config.clips, SHARD)]
-    name = f"stills-{side}-{config.stills}-{spec.sample_rate}-{spec.hop_length}-{spec.n_mels}"
-    encode = partial(_encode, spec=spec, side=side, stills=config.stills)
+    toys = config.toybox
+    jobs = [("stills", range(s, min(s + SHARD, toys.clips))) for s in range(0, toys.clips, SHARD)]
+    name = f"stills-{side}-{toys.stills}-{spec.sample_rate}-{spec.hop_length}-{spec.n_mels}"
+    encode = partial(_encode, spec=spec, side=side, stills=toys.stills)
     return cached_shards(Path(config.cache) / "sounds" / name, jobs, encode)
 
 

@@ -138,7 +138,7 @@ def test_encoders_transformer_and_adapter_are_trained_one_after_the_other(
         codec=str(folder),
         export=str(folder),
         cache=str(tmp_path / "cache"),
-        clips=3,
+        toybox=av_clip.ToyStills(clips=3),
         training=training(tmp_path / "stills"),
     )
     assert (av_clip.run(seeing) / "image_encoder" / "training.json").is_file()
