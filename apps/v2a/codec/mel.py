@@ -145,13 +145,13 @@ def log_mel(waveform: Tensor, spec: MelSpec) -> Tensor:
             padded, spec.n_fft, spec.hop_length, window=window, center=False, return_complex=True
         )
         magnitudes = spectrum.abs().transpose(1, 2)  # (B, T, n_fft / 2 + 1)
-        mel = magnitudes @ _filters(spec).to(waveform.device).T
+        mel = magnitudes @ mel_filters(spec).to(waveform.device).T
         return mel.clamp(min=spec.floor).log() * LOGARITHMS[spec.logarithm]
 
 
 @lru_cache(maxsize=8)
-def _filters(spec: MelSpec) -> Tensor:
-    """(n_mels, n_fft / 2 + 1)."""
+def mel_filters(spec: MelSpec) -> Tensor:
+    """The filters of a spectrogram's bands, (n_mels, n_fft / 2 + 1)."""
     return torch.from_numpy(
         librosa.filters.mel(
             sr=spec.sample_rate,

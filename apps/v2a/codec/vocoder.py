@@ -1,8 +1,8 @@
 """Vocoders: log-mel spectrograms to waveforms, by Vocos or HiFi-GAN.
 
 A vocoder owns its `MelSpec`. Folders of both kinds load as they were released: from the classes named here and no
-others, and from tensors that nothing else is unpickled with. `mel.json` beside the weights says the spec; where it
-is missing the released convention holds.
+others, and from tensors that nothing else is unpickled with. `mel.json` beside the weights says the spec, and how many
+passes of `refined` follow; where it is missing the released convention holds, and none does.
 """
 
 from __future__ import annotations
@@ -20,11 +20,17 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from apps.v2a.codec.mel import MelSpec
+from apps.v2a.codec.refinement import refined
 from foundation.weights.reading import read_tensors
 from shared.errors import ConfigError, InputError, WeightsError, first_line
 from shared.media.files import replacing
 
 SPEC_FILE = "mel.json"
+PASSES = "passes"
+"""The key in it that is none of the spec's."""
+
+MOST_PASSES = 100
+
 VOCOS_CONFIG, HIFIGAN_CONFIG = "config.yaml", "config.json"
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 """Files that weights may be in, the preferred one first."""
@@ -63,17 +69,18 @@ class VocosVocoder(nn.Module):
     Args:
         spec: of its spectrograms.
         backbone: arguments of `vocos.models.VocosBackbone`, but for the number of bands.
+        passes: of `refined`, which follow on what it says but while it is trained.
 
     Raises:
         ConfigError: arguments that the classes do not take.
     """
 
-    def __init__(self, spec: MelSpec, backbone: Mapping[str, Any]) -> None:
+    def __init__(self, spec: MelSpec, backbone: Mapping[str, Any], passes: int = 0) -> None:
         super().__init__()
         from vocos.heads import ISTFTHead
         from vocos.models import VocosBackbone
 
-        self.spec, self.arguments = spec, dict(backbone)
+        self.spec, self.arguments, self.passes = spec, dict(backbone), passes
         try:
             self.backbone = VocosBackbone(input_channels=spec.n_mels, **backbone)
             self.head = ISTFTHead(self.arguments["dim"], spec.n_fft, spec.hop_length, spec.padding)
@@ -85,7 +92,8 @@ class VocosVocoder(nn.Module):
         states = self.backbone(mel.transpose(1, 2))  # (B, T, dim)
         # Phases want all the digits that they can get.
         with torch.autocast(mel.device.type, enabled=False):
-            return self.head(states.float())
+            waveform = self.head(states.float())
+        return _finished(self, waveform, mel)
 
     @classmethod
     def from_folder(cls, folder: Path) -> VocosVocoder:
@@ -98,7 +106,8 @@ class VocosVocoder(nn.Module):
         config = _read_vocos_config(folder / VOCOS_CONFIG)
         features, backbone, head = (config[name] for name in ("feature_extractor", "backbone", "head"))
         bands = backbone.pop("input_channels", None)
-        spec = _stored_spec(folder) or _vocos_spec(features)
+        stored, passes = _stored_spec(folder)
+        spec = stored or _vocos_spec(features)
         wanted = {"dim": backbone.get("dim"), "n_fft": spec.n_fft, "hop_length": spec.hop_length}
         for key, value in {**wanted, "input_channels": spec.n_mels}.items():
             said = bands if key == "input_channels" else head.get(key)
@@ -106,7 +115,7 @@ class VocosVocoder(nn.Module):
                 raise ConfigError(
                     f"{folder / VOCOS_CONFIG} contradicts itself: {key} {said}, and elsewhere {value}"
                 )
-        model = cls(spec, backbone)
+        model = cls(spec, backbone, passes)
         tensors = read_tensors(_weights_file(folder))
         own = {key: value for key, value in tensors.items() if not key.startswith("feature_extractor.")}
         _load(model, own, folder)
@@ -123,7 +132,8 @@ class VocosVocoder(nn.Module):
             "backbone": {"class_path": VOCOS_BACKBONE, "init_args": backbone},
             "head": {"class_path": VOCOS_HEAD, "init_args": head},
         }
-        _save(folder, self, dtype, self.spec, VOCOS_CONFIG, yaml.safe_dump(parts, sort_keys=False))
+        text = yaml.safe_dump(parts, sort_keys=False)
+        _save(folder, self, dtype, _about(self), VOCOS_CONFIG, text)
 
 
 class HiFiGanVocoder(nn.Module):
@@ -132,16 +142,17 @@ class HiFiGanVocoder(nn.Module):
     Args:
         spec: of its spectrograms.
         config: arguments of `SpeechT5HifiGanConfig`.
+        passes: as of `VocosVocoder`.
 
     Raises:
         ConfigError: a configuration that contradicts the spec.
     """
 
-    def __init__(self, spec: MelSpec, config: Mapping[str, Any]) -> None:
+    def __init__(self, spec: MelSpec, config: Mapping[str, Any], passes: int = 0) -> None:
         super().__init__()
         from transformers import SpeechT5HifiGan, SpeechT5HifiGanConfig
 
-        self.spec = spec
+        self.spec, self.passes = spec, passes
         self.model = SpeechT5HifiGan(SpeechT5HifiGanConfig(**config))
         said = _hifigan_numbers(self.model.config)
         for key, value in said.items():
@@ -151,8 +162,8 @@ class HiFiGanVocoder(nn.Module):
                 )
 
     def forward(self, mel: Tensor) -> Tensor:
-        """(B, T, n_mels) -> (B, T hop_length)."""
-        return self.model(mel.to(self.model.conv_pre.weight.dtype)).float()
+        """(B, T, n_mels) -> (B, N), T hop_length samples or, once refined, `spec.samples(T)`."""
+        return _finished(self, self.model(mel.to(self.model.conv_pre.weight.dtype)).float(), mel)
 
     @classmethod
     def from_folder(cls, folder: Path) -> HiFiGanVocoder:
@@ -169,16 +180,30 @@ class HiFiGanVocoder(nn.Module):
             numbers = _hifigan_numbers(SpeechT5HifiGanConfig(**config))
         except (OSError, ValueError, TypeError) as error:
             raise WeightsError(f"{folder / HIFIGAN_CONFIG} cannot be read: {first_line(error)}") from error
-        spec = _stored_spec(folder)
+        spec, passes = _stored_spec(folder)
         if spec is None and any(getattr(SPEECHT5, key) != value for key, value in numbers.items()):
             raise WeightsError(f"{folder} does not say which spectrograms it takes: put {SPEC_FILE} in it")
-        model = cls(spec or SPEECHT5, config)
+        model = cls(spec or SPEECHT5, config, passes)
         _load(model.model, read_tensors(_weights_file(folder)), folder)
         return model
 
     def save_pretrained(self, folder: Path, dtype: torch.dtype = torch.float32) -> None:
         """Write the folder in transformers' layout, each file whole or not at all."""
-        _save(folder, self.model, dtype, self.spec, HIFIGAN_CONFIG, self.model.config.to_json_string())
+        _save(folder, self.model, dtype, _about(self), HIFIGAN_CONFIG, self.model.config.to_json_string())
+
+
+def _finished(vocoder: VocosVocoder | HiFiGanVocoder, waveform: Tensor, mel: Tensor) -> Tensor:
+    """What a vocoder says (B, N), after its passes where it is not trained."""
+    if vocoder.training or not vocoder.passes:
+        return waveform
+    spec = vocoder.spec
+    return refined(waveform[:, : spec.samples(mel.shape[1])], mel, spec, vocoder.passes)
+
+
+def _about(vocoder: VocosVocoder | HiFiGanVocoder) -> dict[str, Any]:
+    """What stands in `mel.json`."""
+    passes = {PASSES: vocoder.passes} if vocoder.passes else {}
+    return {**asdict(vocoder.spec), **passes}
 
 
 def load_vocoder(folder: Path | str) -> VocosVocoder | HiFiGanVocoder:
@@ -230,12 +255,17 @@ def _hifigan_numbers(config: Any) -> dict[str, int]:
     }
 
 
-def _stored_spec(folder: Path) -> MelSpec | None:
+def _stored_spec(folder: Path) -> tuple[MelSpec | None, int]:
+    """What `mel.json` says: the spec, and how many passes follow."""
     path = folder / SPEC_FILE
     if not path.is_file():
-        return None
+        return None, 0
     try:
-        return MelSpec.from_mapping(dict(json.loads(path.read_text())))
+        values = dict(json.loads(path.read_text()))
+        passes = values.pop(PASSES, 0)
+        if not isinstance(passes, int) or not 0 <= passes <= MOST_PASSES:
+            raise ValueError(f"{PASSES} is {passes!r}: 0 to {MOST_PASSES} expected")
+        return MelSpec.from_mapping(values), passes
     except (OSError, ValueError, TypeError, ConfigError) as error:
         raise WeightsError(f"{path} says no spectrogram: {first_line(error)}") from error
 
@@ -255,11 +285,13 @@ def _load(model: nn.Module, tensors: Mapping[str, Tensor], folder: Path) -> None
         raise WeightsError(f"the weights in {folder} do not fit their configuration: {reason}") from error
 
 
-def _save(folder: Path, model: nn.Module, dtype: torch.dtype, spec: MelSpec, name: str, config: str) -> None:
+def _save(
+    folder: Path, model: nn.Module, dtype: torch.dtype, spec: Mapping[str, Any], name: str, config: str
+) -> None:
     tensors = {key: value.detach().to(dtype).contiguous() for key, value in model.state_dict().items()}
     if not all(bool(torch.isfinite(value).all()) for value in tensors.values()):
         raise InputError(f"a vocoder with weights that are no numbers is not written to {folder}")
-    for file, text in ((name, config), (SPEC_FILE, json.dumps(asdict(spec), indent=1) + "\n")):
+    for file, text in ((name, config), (SPEC_FILE, json.dumps(spec, indent=1) + "\n")):
         with replacing(folder / file) as part:
             part.write_text(text)
     with replacing(folder / WEIGHTS[0]) as part:

@@ -33,11 +33,13 @@ class Config:
 
     Training starts from the vocoder in the folder `start`, or from nothing (`model` says how wide). It is made for the
     mel VAE in the folder `mel_vae` and trained on what comes back from it, with noise of the standard deviation
-    `deviation` on its latents; null trains on the spectrograms that `mel` describes.
+    `deviation` on its latents; null trains on the spectrograms that `mel` describes. In use `passes` of
+    `apps.v2a.codec.refinement.refined` follow it.
     """
 
     training: Training = field(default_factory=lambda: Training(output="runs/vocoder"))
     model: VocosSize = field(default_factory=VocosSize)
+    passes: int = 2
     start: str | None = None
     mel_vae: str | None = "weights/starter/v2a/mel_vae"
     deviation: float = 0.05
@@ -54,6 +56,7 @@ def run(config: Config) -> Path:
     spec = MelSpec.from_mapping(config.mel) if vae is None else vae.spec
     sounds = load_sounds(config.data, spec)
     vocoder = VocosVocoder(spec, vars(config.model)) if config.start is None else _started(config.start, spec)
+    vocoder.passes = config.passes
     objective = VocoderObjective(vocoder, config.loss, vae, config.deviation)
     last = Trainer(objective, SoundCrops(sounds, config.data, spec, vae), config.training).run()
     folder = Path(config.export) / VOCODER
