@@ -46,7 +46,7 @@ class Texts:
         return self.tokens[start : start + length]
 
 
-@dataclass(frozen=True)
+@dataclass
 class DropOut:
     """Shares of samples that are trained without their text, and without their video."""
 

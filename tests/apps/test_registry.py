@@ -1,6 +1,7 @@
 """What apps add to `kinora train` and `kinora evaluate`."""
 
 import pytest
+from omegaconf import OmegaConf
 
 from apps import registry
 from foundation.training import cli
@@ -19,6 +20,24 @@ def test_every_recipe_has_a_typed_configuration(name):
     assert cli.configuration(name, ["export=elsewhere"], recipes()).export == "elsewhere"
     with pytest.raises(ConfigError, match=f"recipe {name} cannot take"):
         cli.configuration(name, ["training.stepz=1"], recipes())
+
+
+def numbers(settings, path=()):
+    """Every setting that is a number, by its dotted name."""
+    for key, value in settings.items():
+        if isinstance(value, dict):
+            yield from numbers(value, (*path, key))
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            yield ".".join((*path, key)), value
+
+
+@pytest.mark.parametrize("name", [*registry.RECIPES, *cli.RECIPES])
+def test_every_number_that_help_lists_can_be_set(name):
+    every = {**cli.RECIPES, **recipes()}
+    listed = dict(numbers(OmegaConf.to_container(cli.configuration(name, [], every))))
+    changed = [f"{key}={value + 1}" for key, value in listed.items()]
+    again = dict(numbers(OmegaConf.to_container(cli.configuration(name, changed, every))))
+    assert again == {key: value + 1 for key, value in listed.items()}
 
 
 @pytest.mark.parametrize("command", [registry.train, registry.evaluate])
