@@ -34,4 +34,6 @@ def test_impacts_are_heard_when_they_are_seen_and_of_what_is_seen():
         assert np.abs(track.sound.waveform).max() <= 1.5
         count_right(tally, "sounds", track.sound.waveform[0], toy)
     shares = tally.shares()["sounds"]
-    assert min(shares.values()) >= 0.75, shares
+    material = shares.pop("material")
+    assert min(shares.values()) >= 0.9, shares
+    assert material > 0.2  # chance is a sixth; the page beside the weights says how far it comes
