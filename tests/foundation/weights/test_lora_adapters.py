@@ -300,7 +300,9 @@ def test_groups_that_wait_elsewhere_bring_their_adapters_along(file, tmp_path, m
     )  # what waits is not a number
     offload_in_groups(model, torch.device("cpu"), tmp_path / "waiting")
     assert all(parameter.isnan().all() for parameter in model.parameters())
-    assert torch.equal(velocity(model), expected)
+    assert (
+        relative_difference(velocity(model), expected) <= 1e-6
+    )  # where a tensor lies may change its last bit
 
 
 @pytest.mark.parametrize("bits", [pytest.param(bits, marks=pytest.mark.slow) for bits in ("int8", "int4")])
@@ -348,4 +350,4 @@ def test_a_converted_base_takes_the_same_adapter(file, tmp_path):
     model = VideoTransformer.from_single_file(tmp_path / "official.safetensors")
     load_loras(model, [file])
     load_loras(base, [file])
-    assert torch.equal(velocity(model), velocity(base))
+    assert relative_difference(velocity(model), velocity(base)) <= 1e-6
