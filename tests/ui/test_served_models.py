@@ -65,7 +65,7 @@ def test_a_film_of_two_shots_is_made_with_its_sound_as_a_job(server):
     with av.open(str(film)) as container:
         picture, sound = container.streams.video[0], container.streams.audio[0]
         seconds = [float(stream.duration * stream.time_base) for stream in (picture, sound)]
-        assert seconds[1] == pytest.approx(seconds[0], abs=1 / picture.average_rate)
+        assert seconds[1] == pytest.approx(seconds[0], abs=float(1 / picture.average_rate))
         assert seconds[0] == pytest.approx(26 / 8, abs=1 / 8)
 
 
