@@ -139,14 +139,16 @@ def log_mel(waveform: Tensor, spec: MelSpec) -> Tensor:
             f"a waveform of shape {tuple(waveform.shape)} is too short: (B, more than {spec.margin})"
         )
     with torch.autocast(waveform.device.type, enabled=False):
-        padded = F.pad(waveform.float()[:, None], (spec.margin, spec.margin), mode="reflect")[:, 0]
-        window = torch.hann_window(spec.n_fft, device=waveform.device)
-        spectrum = torch.stft(
-            padded, spec.n_fft, spec.hop_length, window=window, center=False, return_complex=True
-        )
-        magnitudes = spectrum.abs().transpose(1, 2)  # (B, T, n_fft / 2 + 1)
+        magnitudes = spectrum(waveform.float(), spec).abs().transpose(1, 2)  # (B, T, n_fft / 2 + 1)
         mel = magnitudes @ mel_filters(spec).to(waveform.device).T
         return mel.clamp(min=spec.floor).log() * LOGARITHMS[spec.logarithm]
+
+
+def spectrum(waveform: Tensor, spec: MelSpec) -> Tensor:
+    """Short-time Fourier transform of (B, N) whose frames are the spectrogram's, complex (B, n_fft / 2 + 1, T)."""
+    padded = F.pad(waveform[:, None], (spec.margin, spec.margin), mode="reflect")[:, 0]
+    window = torch.hann_window(spec.n_fft, device=waveform.device)
+    return torch.stft(padded, spec.n_fft, spec.hop_length, window=window, center=False, return_complex=True)
 
 
 @lru_cache(maxsize=8)

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from apps.v2a.codec.mel import LOGARITHMS, MelSpec, mel_filters
+from apps.v2a.codec.mel import LOGARITHMS, MelSpec, mel_filters, spectrum
 
 LARGEST_GAIN = 4.0
 """Natural logarithm of the factor that a pass may have on a band."""
@@ -35,22 +35,17 @@ def refined(waveform: Tensor, mel: Tensor, spec: MelSpec, passes: int) -> Tensor
     wanted = mel.float() / LOGARITHMS[spec.logarithm]
     with torch.autocast(waveform.device.type, enabled=False):
         for _ in range(passes):
-            spectrum = _spectrum(waveform.float(), spec, window)  # (B, bins, T)
-            bands = (spectrum.abs().transpose(1, 2) @ filters.T).clamp(min=spec.floor).log()
+            heard = spectrum(waveform.float(), spec)  # (B, bins, T)
+            bands = (heard.abs().transpose(1, 2) @ filters.T).clamp(min=spec.floor).log()
             lacking = (wanted - bands).clamp(-LARGEST_GAIN, LARGEST_GAIN)
-            spectrum = spectrum * (lacking @ shares).exp().transpose(1, 2)
-            waveform = _samples(spectrum, spec, window, waveform.shape[1])
+            heard = heard * (lacking @ shares).exp().transpose(1, 2)
+            waveform = _samples(heard, spec, window, waveform.shape[1])
     return waveform
 
 
-def _spectrum(waveform: Tensor, spec: MelSpec, window: Tensor) -> Tensor:
-    padded = F.pad(waveform[:, None], (spec.margin, spec.margin), mode="reflect")[:, 0]
-    return torch.stft(padded, spec.n_fft, spec.hop_length, window=window, center=False, return_complex=True)
-
-
-def _samples(spectrum: Tensor, spec: MelSpec, window: Tensor, samples: int) -> Tensor:
+def _samples(heard: Tensor, spec: MelSpec, window: Tensor, samples: int) -> Tensor:
     """The waveform (B, samples) whose frames come nearest to a spectrum (B, bins, T), by least squares."""
-    frames = torch.fft.irfft(spectrum, n=spec.n_fft, dim=1) * window[:, None]
+    frames = torch.fft.irfft(heard, n=spec.n_fft, dim=1) * window[:, None]
     weight = window.square()[None, :, None].expand(1, -1, frames.shape[2])
     whole, weights = (_overlapped(part, spec) for part in (frames, weight))
     return (whole / weights.clamp(min=1e-8))[:, spec.margin : spec.margin + samples]
