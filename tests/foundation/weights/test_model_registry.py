@@ -129,7 +129,9 @@ def test_the_official_folder_is_a_model_too(model_folder, tmp_path):
     whole.vae.save_config(room / "vae")
     pipe = TextToVideoPipeline.from_pretrained(str(tmp_path / "ckpts"), device="cpu")
     asked = {"size": (32, 32), "frames": 5, "steps": 2, "seed": 4, "cfg": 1.0, "shift": 3.0}
-    assert (pipe("a red circle", **asked).frames == whole("a red circle", **asked).frames).all()
+    made, expected = (one("a red circle", **asked).frames.astype(int) for one in (pipe, whole))
+    # Pickled weights may lie otherwise in memory than mapped ones, which may change a last bit.
+    assert np.abs(made - expected).max() <= 1
     assert pipe.defaults.shift == 7.0
     assert sorted(pipe.weights_sha256) == [
         "text_encoder/model.safetensors",
