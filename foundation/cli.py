@@ -14,7 +14,7 @@ from foundation.weights.lora.source import check_loras
 from shared.config import from_argv, from_mapping, to_mapping
 from shared.console import note, run
 from shared.errors import InputError
-from shared.media.naming import Output, sheet_path
+from shared.media.naming import Output
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -99,7 +99,9 @@ def keep(
     path = clip.save(output.path(str(request.prompt), clip.metadata["seed"], len(clip.frames)))
     host.made(path)
     if request.contact_sheet:
-        host.made(_write_sheet(clip, path))
+        from shared.media.picture import contact_sheet, write_sheet
+
+        host.made(write_sheet(contact_sheet(clip.frames, clip.fps), path))
     return path
 
 
@@ -154,16 +156,6 @@ def _clip(pipe: TextToVideoPipeline, request: TextToVideoRequest, host: Host = T
         )
     about = {**clip.metadata, "command": "t2v", "request": to_mapping(request), "seed": request.seed}
     return dataclasses.replace(clip, metadata=about)
-
-
-def _write_sheet(clip: Clip, path: Path) -> Path:
-    from shared.media.files import replacing
-    from shared.media.picture import contact_sheet, write_png
-
-    sheet = sheet_path(path)
-    with replacing(sheet) as temporary:
-        write_png(contact_sheet(clip.frames, clip.fps), temporary)
-    return sheet
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from foundation.weights.lora.source import check_loras
 from shared.config import from_argv, from_mapping, settings, shorten, to_mapping
 from shared.console import note, run
 from shared.errors import InputError
-from shared.media.naming import Output, sheet_path
+from shared.media.naming import Output
 
 if TYPE_CHECKING:
     from apps.v2a.pipeline import VideoToAudioPipeline
@@ -61,7 +61,10 @@ def make(request: VideoToAudioRequest, host: Host = TERMINAL) -> list[Path]:
         path = track.save(output.path(title, seed, frames=2))
         paths += [path, track.save(path.with_suffix(".wav"))] if request.wav else [path]
         if request.contact_sheet:
-            paths.append(_write_sheet(track, path))
+            from shared.media.picture import write_sheet
+            from shared.media.spectrogram import sound_sheet
+
+            paths.append(write_sheet(sound_sheet(track.written or track.sound, track.film), path))
     for path in paths:
         host.made(path)
     return paths
@@ -197,17 +200,6 @@ def _track(
     together = mixed(own, track.sound, request.loudness) if own and request.mix == "mix" else None
     keep = own is not None and request.mix == "keep"
     return dataclasses.replace(track, written=together, keep=keep, metadata=about)
-
-
-def _write_sheet(track: Soundtrack, path: Path) -> Path:
-    from shared.media.files import replacing
-    from shared.media.picture import write_png
-    from shared.media.spectrogram import sound_sheet
-
-    sheet = sheet_path(path)
-    with replacing(sheet) as temporary:
-        write_png(sound_sheet(track.written or track.sound, track.film), temporary)
-    return sheet
 
 
 def _about_film(video: Path) -> dict[str, Any]:

@@ -11,6 +11,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageOps, PngImagePlugin, UnidentifiedImageError
 
 from shared.errors import InputError
+from shared.media.files import replacing
+from shared.media.naming import sheet_path
 
 if TYPE_CHECKING:
     import mmap
@@ -151,6 +153,14 @@ def contact_sheet(frames: Frames, fps: float) -> NDArray[np.uint8]:
         sheet.paste(tile, (x, y))
         pen.text((x, y + height * scale + 1), f"{index / fps:.2f} s", fill=(200, 200, 200))
     return np.asarray(sheet)
+
+
+def write_sheet(picture: NDArray[np.uint8], clip: Path) -> Path:
+    """Write the PNG that belongs to a clip or a sound, in one piece, and return where it is."""
+    path = sheet_path(clip)
+    with replacing(path) as temporary:
+        write_png(picture, temporary)
+    return path
 
 
 def pixels_sha256(frames: Frames) -> str:
