@@ -17,6 +17,26 @@ from shared.media import Clip
 from shared.media.sound import Sound
 from shared.media.soundtrack import Soundtrack
 
+STORY = """
+seed: 7
+shots:
+  - prompt: a red circle moves right
+    sound: a wooden ball rolls
+  - prompt: it bounces
+    first: before
+    frames: 9
+  - prompt: a blue star spins
+    sound: none
+"""
+
+STORY_PARTS = [
+    ("t2v", "a red circle moves right"),
+    ("t2v", "a blue star spins"),
+    ("i2v", "it bounces"),
+    ("v2a", "a wooden ball rolls"),
+    ("v2a", ""),
+]
+
 FPS, STEPS, SOUND_STEPS = 8.0, 3, 2
 RUNTIME = {"device": "cpu", "dtype": "float32", "threads": 1, "processor": "test"}
 WEIGHTS = {"weights_sha256": {"transformer": "ab" * 32}, "runtime": RUNTIME}
@@ -134,3 +154,8 @@ def install(monkeypatch):
         module = types.ModuleType(name)
         vars(module).update(content)
         monkeypatch.setitem(sys.modules, name, module)
+
+
+def made():
+    """Commands and prompts of what the models were asked for."""
+    return [(command, prompt) for command, prompt, _ in Fake.calls]

@@ -1,8 +1,6 @@
-"""`kinora film`: shots, sounds, what is taken as it is, and what is refused."""
+"""`kinora film`: shots and sounds become one file."""
 
 import dataclasses
-import errno
-import os
 import shlex
 import subprocess
 import sys
@@ -12,72 +10,16 @@ from fractions import Fraction
 import av
 import numpy as np
 import pytest
-from fake_models import SOUND_STEPS, STEPS, Fake, install, write_model, write_sound_model
+from fake_models import SOUND_STEPS, STEPS, STORY, STORY_PARTS, Fake, made
 
 from apps.film import FilmRequest, cli, making
-from apps.film.again import remake_parts
 from foundation.host import Host, Watcher
 from shared import provenance
-from shared.console import run
-from shared.errors import InputError, WeightsError
+from shared.errors import WeightsError
 from shared.media import Clip, read_clip, read_sound
 from shared.media.picture import write_png
 from shared.media.sound import Sound
 from shared.media.soundtrack import Soundtrack
-
-STORY = """
-seed: 7
-shots:
-  - prompt: a red circle moves right
-    sound: a wooden ball rolls
-  - prompt: it bounces
-    first: before
-    frames: 9
-  - prompt: a blue star spins
-    sound: none
-"""
-
-
-@pytest.fixture(autouse=True)
-def fakes(monkeypatch):
-    install(monkeypatch)
-
-
-@pytest.fixture
-def model(tmp_path):
-    return write_sound_model(write_model(tmp_path / "model"))
-
-
-@pytest.fixture
-def place(tmp_path):
-    (tmp_path / "story.yaml").write_text(STORY)
-    return tmp_path
-
-
-@pytest.fixture
-def film(place, model, capsys):
-    """Runs the command; gives what was printed, and what the models were asked for."""
-
-    def make(*argv, out="film.mp4"):
-        Fake.calls.clear(), Fake.loads.clear()
-        flags = ["--model", str(model), "--sound-model", str(model)]
-        cli.main([*map(str, argv), "--out", str(place / out), *flags])
-        return capsys.readouterr()
-
-    return make
-
-
-def made():
-    return [(command, prompt) for command, prompt, _ in Fake.calls]
-
-
-ALL = [
-    ("t2v", "a red circle moves right"),
-    ("t2v", "a blue star spins"),
-    ("i2v", "it bounces"),
-    ("v2a", "a wooden ball rolls"),
-    ("v2a", ""),
-]
 
 
 def test_a_sentence_becomes_a_film_with_its_sound_and_receipt(film, place):
@@ -103,7 +45,7 @@ def test_a_film_in_a_folder_is_named_by_its_sentence_and_seed(film, place):
 
 def test_shots_become_one_film_and_picture_and_sound_agree_to_the_sample(film, place):
     film("--scenes", place / "story.yaml")
-    assert made() == ALL
+    assert made() == STORY_PARTS
     clip = read_clip(place / "film.mp4")
     assert len(clip.frames) == 5 + 9 + 5
     receipt = provenance.read_receipt(place / "film.mp4")
@@ -127,71 +69,6 @@ def test_each_shot_is_a_clip_with_a_receipt_of_its_own(film, place):
     film_frames = provenance.read_receipt(place / "film.mp4")["raw_frames_sha256"]
     assert Clip(frames, 8.0).save(place / "check.mkv")
     assert provenance.read_receipt(place / "check.mkv")["raw_frames_sha256"] == film_frames
-
-
-def test_a_shot_begins_with_the_last_frame_of_the_one_before(film, place):
-    film("--scenes", place / "story.yaml")
-    (told,) = [settings for command, _, settings in Fake.calls if command == "i2v"]
-    before = read_clip(place / "film.shots" / "shot-01.mkv").frames[-1]
-    assert np.array_equal(told["first"], before)
-
-
-def test_what_is_there_is_taken_as_it_is(film, place):
-    film("--scenes", place / "story.yaml")
-    first = (place / "film.mp4").read_bytes()
-    said = film("--scenes", place / "story.yaml")
-    assert made() == [] and Fake.loads == []
-    assert "film.mp4 existed and is replaced" in said.err
-    assert (place / "film.mp4").read_bytes() == first
-
-
-def test_only_what_changed_is_made_again(film, place):
-    film("--scenes", place / "story.yaml")
-    (place / "story.yaml").write_text(STORY.replace("a blue star spins", "a green star spins"))
-    film("--scenes", place / "story.yaml")
-    assert made() == [("t2v", "a green star spins")]
-    (place / "story.yaml").write_text(STORY.replace("a wooden ball", "a metal ball"))
-    film("--scenes", place / "story.yaml")
-    assert made() == [("t2v", "a blue star spins"), ("v2a", "a metal ball rolls")]
-    (place / "story.yaml").write_text(STORY.replace("a red", "a white"))
-    film("--scenes", place / "story.yaml")
-    assert ("i2v", "it bounces") in made()  # it goes on from the first
-    assert ("t2v", "a blue star spins") not in made()
-
-
-def test_one_shot_is_made_again_and_the_others_are_taken(film, place):
-    (place / "story.yaml").write_text(STORY.replace("seed: 7\n", ""))
-    film("--scenes", place / "story.yaml")
-    before = (place / "film.shots" / "shot-01.mkv").read_bytes()
-    said = film("--scenes", place / "story.yaml", "--shot", 3)
-    assert made() == [("t2v", "a blue star spins")]
-    assert "shot 3: seed" in said.err
-    assert (place / "film.shots" / "shot-01.mkv").read_bytes() == before
-    film("--scenes", place / "story.yaml", "--shot", 1)
-    assert made() == [ALL[0], ALL[2], ALL[3], ALL[4]]
-
-
-def test_a_shot_that_was_edited_or_deleted_is_made_again(film, place):
-    film("--scenes", place / "story.yaml")
-    third = place / "film.shots" / "shot-03.mkv"
-    third.write_bytes(third.read_bytes()[:-1] + b"x")
-    film("--scenes", place / "story.yaml")
-    assert made() == [("t2v", "a blue star spins")]
-    third.unlink()
-    film("--scenes", place / "story.yaml")
-    assert made() == [("t2v", "a blue star spins")]
-
-
-def test_other_weights_make_other_takes(film, place, model):
-    film("--scenes", place / "story.yaml")
-    (model / "v2a" / "transformer" / "weights.safetensors").write_text("trained further")
-    film("--scenes", place / "story.yaml")
-    assert made() == ALL[3:]
-
-
-def test_each_model_is_loaded_once(film, place):
-    film("--scenes", place / "story.yaml")
-    assert [command for command, _ in Fake.loads] == ["t2v", "i2v", "v2a"]
 
 
 class Watching(Host):
@@ -242,7 +119,7 @@ def test_a_film_that_breaks_keeps_what_was_made_and_says_how_to_go_on(film, plac
     words = shlex.split(line.split("kinora film ")[1])
     Fake.calls.clear()
     cli.main(words)
-    assert made() == ALL[2:]
+    assert made() == STORY_PARTS[2:]
     assert (place / "film.mp4").exists()
 
 
@@ -327,108 +204,6 @@ def test_a_clip_that_is_there_is_a_shot_with_its_own_sound(film, place):
     assert receipt["sound"]["samples"] == round(15 / 8 * 44_100)
     film("--scenes", place / "story.yaml")
     assert made() == []
-
-
-@pytest.mark.parametrize(
-    ("argv", "words"),
-    [
-        (
-            ["--scenes", "{place}/story.yaml", "--shot", "4"],
-            "shot 4 is missing: {place}/story.yaml has shots 1 to 3",
-        ),
-        (["--scenes", "{place}/nowhere.yaml"], "nowhere.yaml cannot be read"),
-        (
-            ["--scenes", "{place}/bad.yaml"],
-            "bad.yaml, shot 2: frames must be 4k + 1, not 18; the nearest are 17 and 21",
-        ),
-        (["--scenes", "{place}/short.yaml"], "short.yaml, shot 2: frames must be 5 or more, not 1"),
-        (["--scenes", "{place}/torn.yaml"], "{place}/torn.png cannot be read"),
-        (["--scenes", "{place}/silent.yaml"], "silent.yaml, shot 1: sound keep"),
-        (["a", "--image", "{place}/nowhere.png"], "nowhere.png is missing"),
-        (["a", "--seconds", "100000"], "seconds must be"),
-        (["a", "--size", "30x30"], "the nearest is 32x32"),
-        (["a", "--model", "{place}/nowhere"], "is not here"),
-        (["a", "--out", "{place}/film.gif"], "must end in .mp4 or .mkv"),
-        (["a", "--out", "{place}/story.yaml/film.mp4"], "story.yaml"),
-        (["a", "--sceens", "x"], "did you mean --scenes"),
-        (["a", "b"], "unknown word 'b'"),
-        (["a", "--lora", "{place}/nowhere.safetensors"], "nowhere.safetensors is missing"),
-        (["a", "--rewrite", "master", "--rewrite-backend", "local"], "backend local needs model"),
-    ],
-)
-def test_bad_input_is_one_line_and_leaves_nothing(place, model, capsys, argv, words):
-    (place / "bad.yaml").write_text("shots: [{prompt: a}, {prompt: b, frames: 18}]")
-    (place / "short.yaml").write_text("shots: [{prompt: a}, {prompt: b, first: before, frames: 1}]")
-    (place / "torn.png").write_bytes(b"\x89PNG\r\n\x1a\n torn")
-    (place / "torn.yaml").write_text("shots: [{prompt: a, first: torn.png}]")
-    (place / "silent.yaml").write_text("shots: [{clip: dumb.mkv, sound: keep}]")
-    Clip(np.random.default_rng(0).integers(0, 256, (3, 16, 32, 3), np.uint8), 8.0).save(place / "dumb.mkv")
-    before = sorted(place.rglob("*"))
-    flags = ["--model", str(model), "--sound-model", str(model), "--out", str(place / "new.mp4")]
-    asked = [word.format(place=place) for word in argv]
-    flags = [
-        word
-        for flag, value in zip(flags[::2], flags[1::2], strict=True)
-        if flag not in asked
-        for word in (flag, value)
-    ]
-    assert run(cli.main, [*asked, *flags]) == 2
-    said = [line for line in capsys.readouterr().err.splitlines() if "error" in line]
-    assert len(said) == 1 and words.format(place=place) in said[0]
-    assert sorted(place.rglob("*")) == before
-    assert made() == []
-
-
-def test_a_full_disk_is_named_and_nothing_is_half_written(place, model, monkeypatch, capsys):
-    from shared.media import files
-
-    real = files._flush
-
-    def flush(path):
-        if path.name == "shot-03.mkv":
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        real(path)
-
-    monkeypatch.setattr(files, "_flush", flush)
-    flags = ["--model", str(model), "--sound-model", str(model), "--out", str(place / "film.mp4")]
-    assert run(cli.main, ["--scenes", str(place / "story.yaml"), *flags]) == 2
-    said = capsys.readouterr().err
-    assert "No space left on device" in said and "1 of 5 parts are kept" in said
-    assert [file.name for file in (place / "film.shots").iterdir()] == ["shot-01.mkv"]
-    assert not (place / "film.mp4").exists()
-
-
-def test_a_clip_and_its_sound_must_last_as_long():
-    frames = np.random.default_rng(0).integers(0, 256, (8, 16, 16, 3), np.uint8)
-    Clip(frames, 8.0, sound=Sound(np.zeros((1, 14_001), np.float32), 16_000))
-    with pytest.raises(InputError, match=r"the sound lasts 0.500 s and the frames 1.000 s"):
-        Clip(frames, 8.0, sound=Sound(np.zeros((1, 8_000), np.float32), 16_000))
-
-
-def test_a_format_without_sound_refuses_one(tmp_path):
-    frames = np.random.default_rng(0).integers(0, 256, (8, 16, 16, 3), np.uint8)
-    clip = Clip(frames, 8.0, sound=Sound(np.zeros((1, 16_000), np.float32), 16_000))
-    with pytest.raises(InputError, match=r"holds no sound.*\.mp4 or \.mkv do"):
-        clip.save(tmp_path / "clip.gif")
-
-
-@pytest.mark.parametrize(
-    "shots",
-    [
-        None,
-        [],
-        [1],
-        [{"picture": {}}],
-        [{"picture": {}, "sound": None, "more": 1}],
-        [{"picture": {}, "sound": None, "before": True}],
-        [{"picture": {"command": "t2v"}, "sound": None}],
-        [{"picture": {"file_sha256": "0" * 64}, "sound": None}],
-        [{"picture": {"command": "film", "request": {}, "seed": 0, "weights_sha256": {}}, "sound": None}],
-    ],
-)
-def test_a_strangers_receipt_is_refused(shots):
-    with pytest.raises(InputError):
-        remake_parts({"details": {"shots": shots}}, lambda *_: pytest.fail("nothing is made"))
 
 
 def test_help_waits_for_no_heavy_module():

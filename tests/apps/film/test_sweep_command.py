@@ -4,7 +4,7 @@ import csv
 
 import numpy as np
 import pytest
-from fake_models import Fake, install, write_model, write_sound_model
+from fake_models import Fake
 
 from apps.film.sweep import cli
 from apps.film.sweep.axes import read_axes
@@ -13,16 +13,6 @@ from shared.console import run
 from shared.errors import InputError
 from shared.media.picture import write_png
 from shared.provenance import read_receipt
-
-
-@pytest.fixture(autouse=True)
-def fakes(monkeypatch):
-    install(monkeypatch)
-
-
-@pytest.fixture
-def model(tmp_path):
-    return write_sound_model(write_model(tmp_path / "model"))
 
 
 @pytest.fixture
@@ -106,6 +96,7 @@ def test_films_are_swept_too(sweep, tmp_path, model):
     assert len(list((tmp_path / "swept").glob("*.mp4"))) == 2
 
 
+@pytest.mark.usefixtures("model")
 @pytest.mark.parametrize(
     ("argv", "words"),
     [
