@@ -32,7 +32,7 @@ STILLS_RATE = 4.0
 class ToyStills:
     """Clips that are rendered, and frames that are kept of each."""
 
-    clips: int = 5000
+    clips: int = 20000
     stills: int = 4
 
 
