@@ -9,7 +9,7 @@ UV := $(shell uv --version >/dev/null 2>&1 && echo uv || echo .uv/bin/uv)
 RUN := $(UV) run --frozen --no-sync
 DEMO_PROMPT := a red circle moves right on a gray background
 DEMO_OUT := outputs/demo.mp4
-BENCHMARKS := freed_memory load_memory text_to_video trainer_overhead transformer_vs_diffusers vae_vs_diffusers
+BENCHMARKS := freed_memory load_memory preview text_to_video trainer_overhead transformer_vs_diffusers vae_vs_diffusers
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-slow lint format bench
