@@ -245,6 +245,10 @@ def test_queue_is_changed_while_a_job_runs(page, server):
     assert [job["settings"]["prompt"] for job in jobs(server, "running")] == ["the first"]
 
 
+def shown(cards):
+    return {card.get_attribute("data-result") for card in cards.all()}
+
+
 def test_gallery_filters_makes_again_and_deletes(page, server):
     start_text(page)
     page.locator(".stage.done video").wait_for()
@@ -255,8 +259,10 @@ def test_gallery_filters_makes_again_and_deletes(page, server):
     made = page.locator(f"[data-result='{name}']")
     page.get_by_role("radio", name="Sound").check()
     until(lambda: made.count() == 0)
+    sounds = shown(cards)
     page.get_by_role("radio", name="Text").check()
     until(lambda: made.count() == 1)
+    assert not sounds & shown(cards)
 
     cards.first.locator(".pick").click()
     page.locator(".picked").get_by_role("button", name="Make it again").click()
