@@ -14,7 +14,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any, get_args
 
 from apps.prompt_rewrite.request import Mode
-from foundation.evaluation.cli import VAERequest
+from foundation.evaluation.cli import EvaluationRequest
 from shared.config import setting
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ OUTSIDE = Path(__file__).with_name("outside.yaml")
 
 
 @dataclass(frozen=True)
-class Evaluation(VAERequest):
+class Evaluation(EvaluationRequest):
     """Settings of `kinora evaluate rewrite`."""
 
     count: int = setting(300, "held-out prompts, over six languages", minimum=6, maximum=100_000)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from foundation.evaluation.cli import VAERequest
+from foundation.evaluation.cli import EvaluationRequest
 from shared.config import setting
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ VARYING = "varying fps"
 
 
 @dataclass(frozen=True)
-class Evaluation(VAERequest):
+class Evaluation(EvaluationRequest):
     """Settings of `kinora evaluate v2a`."""
 
     count: int = setting(200, "held-out clips", minimum=2, maximum=100_000)

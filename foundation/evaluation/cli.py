@@ -33,12 +33,12 @@ class Measure:
     """
 
     help: str
-    open: Callable[[], tuple[type[VAERequest], Callable[..., Scores]]]
+    open: Callable[[], tuple[type[EvaluationRequest], Callable[..., Scores]]]
 
 
 @dataclass(frozen=True)
-class VAERequest:
-    """Settings of `kinora evaluate vae`."""
+class EvaluationRequest:
+    """Settings that every evaluation has."""
 
     model: str = setting("starter", "a registered name or a folder")
     count: int = setting(100, "held-out clips per world", minimum=1, maximum=100_000)
@@ -50,14 +50,27 @@ class VAERequest:
 
 
 @dataclass(frozen=True)
-class TextRequest(VAERequest):
+class VAERequest(EvaluationRequest):
+    """Settings of `kinora evaluate vae`."""
+
+    size: int = setting(
+        128, "width and height of the clips in pixels, a multiple of 16", minimum=16, maximum=512
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_size(Size(self.size, self.size))
+
+
+@dataclass(frozen=True)
+class TextRequest(EvaluationRequest):
     """Settings of `kinora evaluate text`."""
 
     count: int = setting(400, "held-out cases of each kind", minimum=64, maximum=100_000)
 
 
 @dataclass(frozen=True)
-class TextToVideoEvaluation(VAERequest):
+class TextToVideoEvaluation(EvaluationRequest):
     """Settings of `kinora evaluate t2v`."""
 
     count: int = setting(
@@ -137,7 +150,7 @@ def _vae(request: VAERequest) -> Scores:
     from foundation.weights.registry import resolve
 
     vae = load_model(CausalVideoVAE, resolve(request.model) / "vae", torch.float32)
-    scores = evaluate_vae(vae, request.count)
+    scores = evaluate_vae(vae, request.count, request.size)
     scores.figures |= evaluate_tiling(vae, max(1, request.count // 10))
     return scores
 

@@ -18,11 +18,14 @@ from shared.toybox.puppet_captions import describe_puppet
 from shared.toybox.puppets import render_puppet, sample_puppet
 
 SCENE_WORLDS = ("scenes", "pairs", "cameras", "materials")
+SIZE = 128
+"""Pixels on a side that the figures without a size in their name hold for."""
+
 Frames = NDArray[np.uint8]
 
 
-def evaluate_vae(vae: CausalVideoVAE, count: int, seed: int = 0) -> Scores:
-    """Judge `count` held-out clips of every world before and after encoding and decoding.
+def evaluate_vae(vae: CausalVideoVAE, count: int, size: int = SIZE, seed: int = 0) -> Scores:
+    """Judge `count` held-out clips of every world, `size` pixels wide and high, before and after encoding.
 
     Rows come in pairs, `WORLD, rendered` and `WORLD, reconstructed`; figures are the mean PSNR per world and
     the largest loss of any attribute, in points.
@@ -30,7 +33,7 @@ def evaluate_vae(vae: CausalVideoVAE, count: int, seed: int = 0) -> Scores:
     tally, levels = Tally(), {}
     for world in SCENE_WORLDS:
         values = []
-        clips = [toy_clip(number, world, "heldout") for number in range(seed, seed + count)]
+        clips = [toy_clip(number, world, "heldout", size=size) for number in range(seed, seed + count)]
         for clip, again in zip(clips, reconstruct(vae, [clip.frames for clip in clips]), strict=True):
             facts = clip.facts
             assert isinstance(facts, SceneFacts)
@@ -38,11 +41,11 @@ def evaluate_vae(vae: CausalVideoVAE, count: int, seed: int = 0) -> Scores:
             tally.add(f"{world}, reconstructed", score_scene(judge_scene(again), facts))
             values.append(psnr(clip.frames, again))
         levels[f"PSNR of {world} (dB)"] = float(np.mean(values))
-    levels |= _judge_puppets(vae, count, seed, tally)
+    levels |= _judge_puppets(vae, count, size, seed, tally)
     shares = tally.shares()
-    return Scores(
-        "vae", {"clips per world": count}, shares, {**levels, "largest loss (points)": largest_loss(shares)}
-    )
+    settings: dict[str, float | int | str] = {"clips per world": count, "size": f"{size}x{size}"}
+    figures = {**levels, "largest loss (points)": largest_loss(shares)}
+    return Scores("vae" if size == SIZE else f"vae-{size}x{size}", settings, shares, figures)
 
 
 def largest_loss(shares: dict[str, dict[str, float]]) -> float:
@@ -55,13 +58,13 @@ def largest_loss(shares: dict[str, dict[str, float]]) -> float:
     )
 
 
-def _judge_puppets(vae: CausalVideoVAE, count: int, seed: int, tally: Tally) -> dict[str, float]:
+def _judge_puppets(vae: CausalVideoVAE, count: int, size: int, seed: int, tally: Tally) -> dict[str, float]:
     faces, drawings = [], []
     puppets = [
         sample_puppet(np.random.default_rng([number, 1]), split="heldout")
         for number in range(seed, seed + count)
     ]
-    clips = [render_puppet(puppet) for puppet in puppets]
+    clips = [render_puppet(puppet, size=size) for puppet in puppets]
     again_frames = reconstruct(vae, [clip.frames for clip in clips])
     again_drawings = reconstruct(vae, [clip.skeleton for clip in clips])
     for puppet, clip, again, drawing in zip(puppets, clips, again_frames, again_drawings, strict=True):

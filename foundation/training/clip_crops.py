@@ -16,6 +16,9 @@ from foundation.training.toy_clips import Worlds
 class Crops:
     """What is cut from a clip for one sample; `looks` places are tried and the busiest is taken.
 
+    Clips are rendered `clip_size` pixels wide and high; a sample is `size` pixels wide and high. A share `halved` of
+    the samples is cut twice as large and averaged down, so that the small clips of half the size are learned too.
+
     Every `interval`-th frame at most is kept, as far as the clip is long enough; the interval is drawn for each
     sample. There are `videos_per_picture` batches of videos to one of pictures (the paper's 4; 0: no pictures). With
     `tiled`, every clip comes a second time, in a batch that is encoded and decoded in tiles.
@@ -27,9 +30,11 @@ class Crops:
         )
     )
     cache: str = "cache/toybox"
+    clip_size: int = 128
     frames: int = 17
-    size: int = 32
+    size: int = 64
     looks: int = 3
+    halved: float = 0.0
     interval: int = 8
     videos_per_picture: int = 4
     tiled: bool = False
@@ -92,7 +97,16 @@ class ClipCrops:
         interval = int(generator.integers(1, min(self.crop.interval, longest) + 1))
         first = int(generator.integers(len(clip) - (frames - 1) * interval))
         clip = clip[first : first + (frames - 1) * interval + 1 : interval]
-        size = self.crop.size
+        halve = generator.random() < self.crop.halved
+        size = self.crop.size * (2 if halve else 1)
         places = generator.integers(clip.shape[1] - size + 1, size=(self.crop.looks, 2))
         crops = [clip[:, y : y + size, x : x + size] for y, x in places]
-        return max(crops, key=lambda crop: crop[frames // 2].std())
+        busiest = max(crops, key=lambda crop: crop[frames // 2].std())
+        return _halve(busiest) if halve else busiest
+
+
+def _halve(frames: np.ndarray) -> np.ndarray:
+    """(F, H, W, 3) uint8 -> (F, H / 2, W / 2, 3), the mean of every four pixels."""
+    count, height, width, channels = frames.shape
+    cells = frames.reshape(count, height // 2, 2, width // 2, 2, channels)
+    return np.rint(cells.mean((2, 4))).astype(np.uint8)

@@ -12,8 +12,8 @@ import numpy as np
 from shared.toybox.mix import toy_clip
 from shared.toybox.sampling import Split
 
-SHAPE = (17, 64, 64, 3)
-"""Frames, height, width, channels of a toybox clip."""
+FRAMES = 17
+"""Length of a rendered clip."""
 
 
 @dataclass
@@ -33,13 +33,16 @@ class Worlds:
         return {world: count for world, count in asdict(self).items() if count}
 
 
-def rendered_clips(folder: Path, count: int, world: str = "mix", split: Split = "train") -> np.ndarray:
-    """(count, 17, 64, 64, 3) uint8, read from `folder` or rendered into it first.
+def rendered_clips(
+    folder: Path, count: int, world: str = "mix", split: Split = "train", size: int = 64
+) -> np.ndarray:
+    """(count, 17, size, size, 3) uint8, read from `folder` or rendered into it first.
 
     Clip i is the toybox's clip of seed i, so that a file never needs anything beside its name.
     """
-    render = partial(_frames, world=world, split=split)
-    return rendered(folder / f"{world}-{split}-{count}.npy", (count, *SHAPE), np.uint8, render)
+    render = partial(_frames, world=world, split=split, size=size)
+    path = folder / f"{world}-{split}-{count}-{size}.npy"
+    return rendered(path, (count, FRAMES, size, size, 3), np.uint8, render)
 
 
 def rendered(
@@ -65,5 +68,5 @@ def rendered(
     return np.load(path, mmap_mode="r")
 
 
-def _frames(seed: int, world: str, split: Split) -> np.ndarray:
-    return toy_clip(seed, world=world, split=split).frames
+def _frames(seed: int, world: str, split: Split, size: int) -> np.ndarray:
+    return toy_clip(seed, world=world, split=split, size=size).frames

@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from foundation.evaluation.cli import VAERequest
+from foundation.evaluation.cli import EvaluationRequest
 from shared.config import setting
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ MOVED = 0.02
 
 
 @dataclass(frozen=True)
-class Evaluation(VAERequest):
+class Evaluation(EvaluationRequest):
     """Settings of `kinora evaluate codec`."""
 
     count: int = setting(100, "held-out sounds of 4 s", minimum=1, maximum=100_000)

@@ -75,7 +75,9 @@ def run(config: Config) -> Path:
         vae = deepened(vae, config.deepen)
     cache, worlds = Path(config.data.cache), config.data.worlds.counts()
     with processes().main_process_first():
-        clips = [rendered_clips(cache, count, world) for world, count in worlds.items()]
+        clips = [
+            rendered_clips(cache, count, world, size=config.data.clip_size) for world, count in worlds.items()
+        ]
     if config.decoder_only:
         vae.encoder.requires_grad_(False)
         vae.quant_conv.requires_grad_(False)

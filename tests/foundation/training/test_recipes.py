@@ -26,7 +26,7 @@ from shared.toybox.mix import toy_clip
 
 pytestmark = pytest.mark.slow
 
-CROPS = {"frames": 5, "size": 32, "looks": 2, "tiled": True}
+CROPS = {"frames": 5, "clip_size": 64, "size": 32, "looks": 2, "tiled": True, "halved": 0.5}
 
 
 @pytest.fixture(scope="module")
