@@ -18,6 +18,7 @@ _HOMES = {
     "foundation.flow.sampler": ("Cancelled", "Step", "Velocity", "hold_frames", "lead_frames", "sample"),
     "foundation.flow.schedule": ("auto_shift", "flow_sigmas", "linear_quadratic_sigmas", "shifted"),
     "foundation.transformer.conditioning": ("Conditioning", "Context", "TextConditioning"),
+    "foundation.transformer.cross_attention": ("inject_cross_attention",),
     "foundation.transformer.model": ("VideoTransformer", "widen_patch_embedding"),
     "foundation.pipeline": ("TextToVideoPipeline",),
     "foundation.text.encoder": ("TextEncoder",),

@@ -2,6 +2,7 @@
 
 from foundation.transformer.blocks import Side, SingleBlock, Stream, VideoBlock, join
 from foundation.transformer.conditioning import Conditioning, Context, TextConditioning
+from foundation.transformer.cross_attention import inject_cross_attention
 from foundation.transformer.model import VideoTransformer, widen_patch_embedding
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "TextConditioning",
     "VideoBlock",
     "VideoTransformer",
+    "inject_cross_attention",
     "join",
     "widen_patch_embedding",
 ]

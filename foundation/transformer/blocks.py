@@ -23,6 +23,7 @@ from foundation.transformer.attention import (
     VideoTextAttention,
 )
 from foundation.transformer.conditioning import Contexts, Place
+from foundation.transformer.cross_attention import attend_contexts
 
 NORM_EPS = 1e-6
 
@@ -195,6 +196,7 @@ class VideoBlock(nn.Module):
         self.attn = VideoTextAttention(heads, head_dim)
         self.ff = FeedForward(dim, mult=mlp_ratio, activation_fn="gelu-approximate")
         self.ff_context = FeedForward(dim, mult=mlp_ratio, activation_fn="gelu-approximate")
+        self.cross_attention = nn.ModuleDict()
 
     def forward(
         self, hidden_states: Tensor, encoder_hidden_states: Tensor, signal: Tensor, rope: Rope, side: Side
@@ -206,6 +208,7 @@ class VideoBlock(nn.Module):
             encoder_hidden_states, self.norm1_context, attn.added_projection(), self.ff_context, signal
         )
         hidden_states, encoder_hidden_states = join(attn, (video, text), side.key_mask)
+        hidden_states = attend_contexts(self.cross_attention, hidden_states, side.contexts)
         return hidden_states, encoder_hidden_states
 
 
@@ -219,6 +222,7 @@ class SingleBlock(nn.Module):
         self.attn = SelfAttention(heads, head_dim)
         self.proj_mlp = nn.Linear(dim, int(dim * mlp_ratio))
         self.proj_out = nn.Linear(dim + int(dim * mlp_ratio), dim)
+        self.cross_attention = nn.ModuleDict()
 
     def forward(
         self, hidden_states: Tensor, encoder_hidden_states: Tensor, signal: Tensor, rope: Rope, side: Side
@@ -235,7 +239,8 @@ class SingleBlock(nn.Module):
         (attended,) = self.attn((entered,), (self.attn.projection(),), (rope,), side.key_mask, read)
         update = token_by_token(self._feed_forward, attended, entered[:, :read])
         tokens = modulation.leave(tokens[:, :read], update)
-        return tokens[:, :length], encoder_hidden_states if side.last else tokens[:, length:]
+        video = attend_contexts(self.cross_attention, tokens[:, :length], side.contexts)
+        return video, encoder_hidden_states if side.last else tokens[:, length:]
 
     def _feed_forward(self, attended: Tensor, entered: Tensor) -> Tensor:
         widened = functional.gelu(self.proj_mlp(entered), approximate="tanh")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from torch.nn import functional
 
 from foundation.transformer.blocks import NORM_EPS, Side, SingleBlock, VideoBlock
 from foundation.transformer.conditioning import Conditioning
+from foundation.transformer.cross_attention import add_layers, check_contexts
 from foundation.transformer.embeddings import (
     PatchEmbedding,
     PatchProjection,
@@ -31,6 +33,8 @@ from foundation.weights.stored import StoredModel
 from shared.errors import ConfigError, InputError
 
 DIFFUSERS_CLASS = "HunyuanVideoTransformer3DModel"
+OWN_KEYS = {"cross_attention": None}
+"""Configuration keys that diffusers' class does not know, with the values that stand for its behaviour."""
 
 
 class FinalNorm(nn.Module):
@@ -81,6 +85,7 @@ class VideoTransformer(StoredModel, ConfigMixin, PeftAdapterMixin, CacheMixin, A
         rope_theta: float = 256.0,
         rope_axes_dim: tuple[int, ...] = (16, 56, 56),
         image_condition_type: Literal["latent_concat", "token_replace"] | None = None,
+        cross_attention: dict[str, dict[str, Any]] | None = None,
     ) -> None:
         super().__init__()
         _check_config(
@@ -104,6 +109,8 @@ class VideoTransformer(StoredModel, ConfigMixin, PeftAdapterMixin, CacheMixin, A
         self.norm_out = FinalNorm(dim)
         self.proj_out = nn.Linear(dim, out_channels * patch_size_t * patch_size**2)
         self.gradient_checkpointing = False
+        for name, entry in (cross_attention or {}).items():
+            add_layers(self, name, entry)
 
     def forward(self, latents: Tensor, sigma: Tensor, conditioning: Conditioning) -> Tensor:
         """Predict the velocity, noise minus data.
@@ -178,9 +185,11 @@ class VideoTransformer(StoredModel, ConfigMixin, PeftAdapterMixin, CacheMixin, A
             nn.init.zeros_(linear.weight)
 
     def to_json_string(self) -> str:
-        """The configuration as JSON under diffusers' class name, since it holds diffusers' keys alone."""
+        """The configuration as JSON; under diffusers' class name where it holds diffusers' keys alone."""
         config = json.loads(super().to_json_string())
-        config["_class_name"] = DIFFUSERS_CLASS
+        if all(config[key] == plain for key, plain in OWN_KEYS.items()):
+            config = {key: value for key, value in config.items() if key not in OWN_KEYS}
+            config["_class_name"] = DIFFUSERS_CLASS
         return json.dumps(config, indent=2, sort_keys=True) + "\n"
 
     def _embed(self, latents: Tensor, conditioning: Conditioning) -> Tensor:
@@ -247,8 +256,14 @@ class VideoTransformer(StoredModel, ConfigMixin, PeftAdapterMixin, CacheMixin, A
             )
             raise ConfigError(f"this model {state}; set guidance exactly when guidance_embeds is true")
         if conditioning.contexts:
-            names = ", ".join(sorted(conditioning.contexts))
-            raise ConfigError(f"contexts given for {names}; this model has no cross-attention of that name")
+            patches = [size // unit for size, unit in zip(sizes, patch, strict=True)]
+            check_contexts(
+                conditioning.contexts,
+                config.cross_attention or {},
+                len(latents),
+                patches[0],
+                math.prod(patches),
+            )
 
 
 def widen_patch_embedding(model: VideoTransformer, in_channels: int) -> None:
