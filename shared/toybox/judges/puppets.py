@@ -174,7 +174,9 @@ def score_puppet(judgement: PuppetJudgement, facts: PuppetFacts) -> dict[str, bo
     }
 
 
-def validate_puppets(count: int, seed: int, blur: float = 0.0, noise: float = 0.0) -> dict[str, float]:
+def validate_puppets(
+    count: int, seed: int, blur: float = 0.0, noise: float = 0.0, size: int = 64
+) -> dict[str, float]:
     """How often each judge is right on rendered clips, 0 to 1.
 
     Args:
@@ -182,6 +184,7 @@ def validate_puppets(count: int, seed: int, blur: float = 0.0, noise: float = 0.
         seed: which clips.
         blur: standard deviation of a Gaussian blur in pixels before judging.
         noise: standard deviation of noise added, of 255.
+        size: width and height of the clips in pixels.
 
     Returns:
         Share of clips for colours, expression and action; share of frames within 0.15 for "mouth" and mean
@@ -192,7 +195,7 @@ def validate_puppets(count: int, seed: int, blur: float = 0.0, noise: float = 0.
     scores: dict[str, list[float]] = {}
     for index in range(count):
         puppet = sample_puppet(rng, split=("train", "heldout")[index % 2])
-        clip = render_puppet(puppet)
+        clip = render_puppet(puppet, size=size)
         judged = judge_puppet(spoil(clip.frames, blur, noise, rng))
         drawing = spoil(clip.skeleton, blur, noise, rng)
         measured = score_puppet(judged, describe_puppet(puppet)) | score_geometry(clip, judged, drawing)
@@ -206,16 +209,17 @@ def score_geometry(clip: PuppetClip, judged: PuppetJudgement, drawing: NDArray[n
     error = error_of(judged, clip.keypoints)
     truth = clip.expression.mouth_open
     head = (judged.face_box - clip.face_box).reshape(-1, 2, 2).mean(1)
+    close = CLOSE * min(drawing.shape[1:3]) / 64
     absent = np.isnan(error["wrists"])
-    wrists = np.where(absent, judged.wrists[..., 2] == 0, error["wrists"] <= CLOSE)
+    wrists = np.where(absent, judged.wrists[..., 2] == 0, error["wrists"] <= close)
     joints = joint_error(drawing, clip.keypoints)
     scores = {
         "mouth": np.mean(np.abs(judged.mouth_opening - truth) <= 0.15),
-        "eyes": np.mean(error["eyes"] <= CLOSE),
-        "mouth place": np.mean(error["mouth"] <= CLOSE),
-        "head": np.mean(np.hypot(*head.T) <= CLOSE),
+        "eyes": np.mean(error["eyes"] <= close),
+        "mouth place": np.mean(error["mouth"] <= close),
+        "head": np.mean(np.hypot(*head.T) <= close),
         "wrists": np.mean(wrists),
-        "joints": np.mean(joints[~np.isnan(joints)] <= CLOSE),
+        "joints": np.mean(joints[~np.isnan(joints)] <= close),
     }
     if truth.std() > 0.1:
         scores["mouth correlation"] = np.corrcoef(judged.mouth_opening, truth)[0, 1]

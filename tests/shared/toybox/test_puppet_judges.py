@@ -26,8 +26,9 @@ def test_judges_agree_with_the_truth_of_rendered_clips():
 
 
 @pytest.mark.slow
-def test_judges_are_right_on_ground_truth_in_98_of_100():
-    for name, score in validate_puppets(80, seed=1).items():
+@pytest.mark.parametrize("size", [64, 128])
+def test_judges_are_right_on_ground_truth_in_98_of_100(size):
+    for name, score in validate_puppets(80, seed=1, size=size).items():
         assert score >= 0.98, name
 
 
