@@ -1,0 +1,1 @@
+"""What drives an avatar, from user media to the slots of `Conditioning`."""
