@@ -59,7 +59,8 @@ def make(request: VideoToAudioRequest, host: Host = TERMINAL) -> list[Path]:
         track = _track(pipe, dataclasses.replace(resolved, seed=seed, count=1), own, host)
         title = request.prompt if request.video is None else request.video.stem
         path = track.save(output.path(title, seed, frames=2))
-        paths += [path, track.save(path.with_suffix(".wav"))] if request.wav else [path]
+        also = request.wav and path.suffix.lower() != ".wav"
+        paths += [path, track.save(path.with_suffix(".wav"))] if also else [path]
         if request.contact_sheet:
             from shared.media.picture import write_sheet
             from shared.media.spectrogram import sound_sheet
@@ -104,28 +105,21 @@ def _output(request: VideoToAudioRequest) -> Output:
     """Where the results go, checked; the clip is opened, so that a wrong file costs no waiting."""
     from shared.media.soundtrack import SUFFIXES
 
-    explicit = request.out is not None and request.out.suffix != "" and not request.out.is_dir()
-    kind = None if explicit else "wav" if request.video is None else _kind(request.video)
-    output = Output.plan(request.out, kind, request.count > 1, SUFFIXES)
+    output = Output.plan(request.out, None, request.count > 1, SUFFIXES)
+    suffix = output.place.suffix.lower() if output.explicit else None
     if request.video is None:
-        if explicit and output.place.suffix.lower() != ".wav":
+        if suffix not in (None, ".wav"):
             raise InputError(f"out: {output.place} is a film's name, and there is no clip: name a .wav file")
-        return output
+        return dataclasses.replace(output, format="wav")
     from apps.v2a.preprocess import check_film
     from shared.media.muxing import check_copy
 
     check_film(request.video)
-    suffix = output.place.suffix.lower() if explicit else f".{kind}"
-    if suffix != ".wav":
-        check_copy(request.video, suffix)
-    if explicit and output.place.exists() and output.place.samefile(request.video):
+    if output.explicit and output.place.exists() and output.place.samefile(request.video):
         raise InputError(f"out: {output.place} is the clip itself: give another name")
-    return output
-
-
-def _kind(video: Path) -> str:
-    """The container in which a clip's picture can stand."""
-    return "mkv" if video.suffix.lower() in (".mkv", ".webm") else "mp4"
+    if suffix != ".wav":
+        suffix = check_copy(request.video, () if suffix is None else (suffix,), keep=request.mix == "keep")
+    return dataclasses.replace(output, format=suffix.removeprefix("."))
 
 
 def _own_sound(request: VideoToAudioRequest) -> Sound | None:

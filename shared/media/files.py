@@ -26,7 +26,7 @@ def refusal(error: OSError, path: Path, doing: str = "written") -> KinoraError:
     Returns:
         A `ResourceError` where space ran out, an `InputError` otherwise.
     """
-    reason = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
+    reason = error.strerror or str(error)
     if error.errno in _FULL:
         return ResourceError(f"{path} cannot be {doing}: {reason}; free some space or choose another folder")
     return InputError(f"{path} cannot be {doing}: {reason}")

@@ -12,7 +12,7 @@ from av.audio.resampler import AudioResampler
 
 from shared.errors import InputError
 from shared.media.files import replacing
-from shared.media.video import DEMUXERS, opened
+from shared.media.video import DEMUXERS, opened, writing
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -139,6 +139,7 @@ def write_wav(sound: Sound, path: str | Path, comment: str = "") -> Path:
     channels = sound.waveform.shape[0]
     with (
         replacing(path) as part,
+        writing(),
         av.open(f"file:{part}", "w", format="wav", options={"fflags": "+bitexact"}) as container,
     ):
         container.metadata["comment"] = comment

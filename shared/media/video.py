@@ -22,6 +22,7 @@ from shared.errors import InputError
 
 if TYPE_CHECKING:
     from av.container import InputContainer, OutputContainer
+    from av.packet import Packet
     from numpy.typing import NDArray
 
     Frames = NDArray[np.uint8]
@@ -58,58 +59,113 @@ def encode(frames: Frames, fps: float, path: Path, comment: str = "") -> None:
     """Encode frames to a film; the suffix decides the codec.
 
     Args:
-        frames: (F, H, W, 3) uint8, RGB.
+        frames: (F, H, W, 3) uint8, RGB; they are taken one after the other.
         fps: Frames per second.
         path: `.mp4`, `.mkv` or `.gif`.
         comment: For the file's metadata; a GIF has none.
+
+    Raises:
+        OSError: The file cannot be written.
     """
-    suffix = path.suffix.lower()
-    if suffix == ".gif":
+    if path.suffix.lower() == ".gif":
         _encode_gif(frames, fps, path)
         return
-    with create(path) as container:
+    with created(path) as container:
         container.metadata["comment"] = comment  # before the first packet: PyAV drops what comes later
-        if suffix == ".mp4":
-            frames = _even(frames)
-            stream = _add_h264(container, frames, fps)
-        else:
-            stream = _add_stream(container, "ffv1", frames, rate=rate(fps))
-            stream.pix_fmt = "bgr0"
+        height, width = frames.shape[1:3]
+        track = add_picture(container, height, width, rate(fps))
         for index, picture in enumerate(frames):
-            frame = _to_stream_format(picture, stream.pix_fmt)
-            frame.pts, frame.time_base = index, 1 / rate(fps)
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
+            container.mux(encode_picture(track, picture, index, 1 / rate(fps)))
+        container.mux(track.encode(None))
 
 
-def create(path: Path, timescale: int | None = None) -> OutputContainer:
+@contextlib.contextmanager
+def created(path: Path, timescale: int | None = None) -> Generator[OutputContainer]:
     """A film to be written, in the container of its suffix.
+
+    What is read while it is written must say by itself what is wrong with its source: an error of FFmpeg's that
+    leaves the block is one of writing.
 
     Args:
         path: The file.
         timescale: Units of a second in which an MP4 says how long its streams are; None: FFmpeg's own, 1000.
+
+    Raises:
+        OSError: The file cannot be written; `replacing` says so of the path that the user knows.
     """
     options = dict(_CONTAINER_OPTIONS[path.suffix.lower()])
     if timescale is not None and path.suffix.lower() == ".mp4":
         options["movie_timescale"] = str(timescale)
-    return av.open(f"file:{path}", "w", options=options)
+    with writing(), av.open(f"file:{path}", "w", options=options) as container:
+        yield container
 
 
-def _add_stream(container: OutputContainer, codec: str, frames: Frames, **about: Any) -> VideoStream:
-    stream = container.add_stream(codec, **about)
-    assert isinstance(stream, VideoStream)  # what PyAV makes of every codec named here
-    stream.height, stream.width = frames.shape[1:3]
-    return stream
+@contextlib.contextmanager
+def writing() -> Generator[None]:
+    """FFmpeg's errors in the block are those of a file that is written.
+
+    Raises:
+        OSError: With FFmpeg's number and words.
+    """
+    try:
+        yield
+    except av.error.FFmpegError as error:
+        raise OSError(error.errno, error.strerror) from error
 
 
-def _add_h264(container: OutputContainer, frames: Frames, fps: float) -> VideoStream:
-    stream = _add_stream(container, "libx264", frames, rate=rate(fps), options=H264_OPTIONS)
+def add_picture(container: OutputContainer, height: int, width: int, fps: Fraction) -> VideoStream:
+    """A track for the frames of a film: H.264 in MP4, FFV1 in MKV.
+
+    Args:
+        container: It has no track of pictures yet.
+        height: Of the frames; an odd one is padded for H.264, said aloud.
+        width: Likewise.
+        fps: Frames per second.
+    """
+    if container.format.name != "mp4":
+        stream = _add_stream(container, "ffv1", height, width, rate=fps)
+        stream.pix_fmt = "bgr0"
+        return stream
+    if height % 2 or width % 2:
+        note(
+            f"{width}x{height} is odd and H.264 wants even sides: the last column or row is repeated "
+            f"({width + width % 2}x{height + height % 2}); .mkv keeps odd sizes"
+        )
+    even = height + height % 2, width + width % 2
+    stream = _add_stream(container, "libx264", *even, rate=fps, options=H264_OPTIONS)
     stream.pix_fmt = "yuv420p"
     context = stream.codec_context
     context.colorspace = Colorspace.ITU709
     context.color_range = ColorRange.MPEG
     context.color_primaries = ColorPrimaries.BT709
     context.color_trc = ColorTrc.BT709
+    return stream
+
+
+def encode_picture(
+    stream: VideoStream, picture: NDArray[np.uint8], moment: int, time_base: Fraction
+) -> list[Packet]:
+    """Encode one frame of a film.
+
+    Args:
+        stream: From `add_picture`.
+        picture: (H, W, 3) uint8, RGB.
+        moment: When it is shown, in units of `time_base`.
+        time_base: Seconds.
+    """
+    height, width = picture.shape[:2]
+    lacking = (0, stream.height - height), (0, stream.width - width), (0, 0)
+    if any(rows for _, rows in lacking):
+        picture = np.pad(picture, lacking, mode="edge")
+    frame = _to_stream_format(picture, stream.pix_fmt)
+    frame.pts, frame.time_base = moment, time_base
+    return stream.encode(frame)
+
+
+def _add_stream(container: OutputContainer, codec: str, height: int, width: int, **about: Any) -> VideoStream:
+    stream = container.add_stream(codec, **about)
+    assert isinstance(stream, VideoStream)  # what PyAV makes of every codec named here
+    stream.height, stream.width = height, width
     return stream
 
 
@@ -124,17 +180,6 @@ def _to_stream_format(picture: NDArray[np.uint8], pixels: str | None) -> av.Vide
             interpolation=Interpolation.AREA | Interpolation.ACCURATE_RND,  # no ringing beside hard edges
         )
     return frame.reformat(format=pixels)
-
-
-def _even(frames: Frames) -> Frames:
-    height, width = frames.shape[1:3]
-    if height % 2 == 0 and width % 2 == 0:
-        return frames
-    note(
-        f"{width}x{height} is odd and H.264 wants even sides: the last column or row is repeated "
-        f"({width + width % 2}x{height + height % 2}); .mkv keeps odd sizes"
-    )
-    return np.pad(frames, ((0, 0), (0, height % 2), (0, width % 2), (0, 0)), mode="edge")
 
 
 def _encode_gif(frames: Frames, fps: float, path: Path) -> None:
@@ -152,8 +197,8 @@ def _encode_gif(frames: Frames, fps: float, path: Path) -> None:
     palette.link_to(use, 0, 1)
     use.link_to(sink)
     graph.configure()
-    with create(path) as container:
-        stream = _add_stream(container, "gif", frames, rate=100)
+    with created(path) as container:
+        stream = _add_stream(container, "gif", height, width, rate=100)
         stream.pix_fmt = "pal8"
         for index, picture in enumerate(frames):
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
@@ -183,8 +228,13 @@ def opened(path: Path, demuxers: Mapping[str, str] = DEMUXERS) -> Generator[Inpu
         with av.open(f"file:{path}", format=demuxer, metadata_errors="replace") as container:
             yield container
     except av.error.FFmpegError as error:
-        kind = "film" if path.suffix.lower() in DEMUXERS else "sound"
-        raise InputError(f"{path} cannot be read as a {kind}: {error.strerror}") from error
+        raise unreadable(path, error) from error
+
+
+def unreadable(path: Path, error: av.error.FFmpegError) -> InputError:
+    """What FFmpeg has against a medium, as an error of ours."""
+    kind = "film" if path.suffix.lower() in DEMUXERS else "sound"
+    return InputError(f"{path} cannot be read as a {kind}: {error.strerror}")
 
 
 def packet_hashes(path: Path, demuxers: Mapping[str, str] = DEMUXERS) -> dict[str, str]:

@@ -70,6 +70,11 @@ def test_a_clip_gets_a_sound_that_lasts_as_long_as_its_picture(tmp_path, capsys,
         assert track.duration * track.time_base == Fraction(exact.waveform.shape[1], exact.sample_rate)
 
 
+def test_a_sound_alone_is_printed_once(tmp_path, capsys, folder):
+    v2a(film(tmp_path, frames=10), "--out", tmp_path / "new.wav", "--wav", "--steps", "1", *folder)
+    assert printed(capsys) == [tmp_path / "new.wav"]
+
+
 def test_a_sheet_shows_the_frames_above_the_sound(tmp_path, capsys, folder):
     clip = film(tmp_path, frames=11)
     v2a(clip, "--out", tmp_path / "new.mp4", "--contact-sheet", "--steps", "1", *folder)
