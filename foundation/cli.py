@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import secrets
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from foundation.host import TERMINAL, Host
@@ -14,7 +14,7 @@ from foundation.weights.lora.source import check_loras
 from shared.config import from_argv, from_mapping, to_mapping
 from shared.console import note, run
 from shared.errors import InputError
-from shared.media.naming import Output
+from shared.media.naming import Output, sheet_path
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -92,16 +92,33 @@ def first_seed(request: Seeded) -> int:
 
 
 def keep(
-    clip: Clip, request: TextToVideoRequest, output: Output, about: Mapping[str, Any], host: Host = TERMINAL
+    clip: Clip,
+    request: TextToVideoRequest,
+    output: Output,
+    about: Mapping[str, Any],
+    host: Host = TERMINAL,
+    beside: Sequence[tuple[Callable[[Path], Path], Callable[[Path], None]]] = (),
 ) -> Path:
-    """Write a clip where it belongs, with `about` in its receipt, and tell the host where that is."""
-    clip = dataclasses.replace(clip, metadata={**clip.metadata, **about, **host.about})
-    path = clip.save(output.path(str(request.prompt), clip.metadata["seed"], len(clip.frames)))
-    host.made(path)
-    if request.contact_sheet:
-        from shared.media.picture import contact_sheet, write_sheet
+    """Write a clip where it belongs, and tell the host where that is.
 
-        host.made(write_sheet(contact_sheet(clip.frames, clip.fps), path))
+    Args:
+        clip: What was made.
+        request: What it was made by.
+        output: Where it goes.
+        about: What else its receipt says.
+        host: Carries out the request.
+        beside: Files beside the clip: the name of each, made from the clip's path, and who writes it, told that path.
+    """
+    clip = dataclasses.replace(clip, metadata={**clip.metadata, **about, **host.about})
+    names = [*([sheet_path] if request.contact_sheet else []), *(name for name, _ in beside)]
+    with output.reserved(str(request.prompt), clip.metadata["seed"], len(clip.frames), names) as path:
+        host.made(clip.save(path))
+        if request.contact_sheet:
+            from shared.media.picture import contact_sheet, write_sheet
+
+            host.made(write_sheet(contact_sheet(clip.frames, clip.fps), path))
+        for _, write in beside:
+            write(path)
     return path
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from foundation.weights.fingerprint import files_sha256
 from foundation.weights.record import open_record
-from shared.config import shorten
+from shared.config import local_path, shorten
 from shared.errors import InputError
 
 _HASH = re.compile(r"[0-9a-f]{64}")
@@ -33,7 +33,7 @@ def find_inputs(recorded: Any, given: Iterable[Path] = ()) -> dict[str, Path]:
     """
     if not isinstance(recorded, dict):
         raise InputError(f"the receipt's inputs must be a mapping, not {shorten(recorded)}")
-    paths = {str(path): path.expanduser() for path in given}
+    paths = {str(path): local_path(path) for path in given}
     for path in paths.values():
         if not path.is_file():
             raise InputError(f"{path} is missing; an input of the clip is wanted")

@@ -60,9 +60,9 @@ def main(argv: list[str], remakers: Mapping[str, str] = REMAKERS) -> None:
     made = _again(receipt, asked, remakers)
     if output is not None:
         title = str(receipt["request"].get("prompt") or "clip")
-        result(
-            str(made.save(output.path(title, receipt["seed"], receipt.get("picture", {}).get("frames", 2))))
-        )
+        frames = receipt.get("picture", {}).get("frames", 2)
+        with output.reserved(title, receipt["seed"], frames) as path:
+            result(str(made.save(path)))
     check_same(asked.file, receipt, made)
     result(f"{asked.file} was made again, bit for bit")
 

@@ -11,10 +11,12 @@ import argparse
 import contextlib
 import dataclasses
 import difflib
+import errno
 import functools
 import inspect
 import math
 import operator
+import os
 import re
 import types
 import typing
@@ -23,6 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple, NoReturn, Protocol, TypeVar
 
+from shared.console import result
 from shared.errors import InputError
 
 
@@ -183,7 +186,34 @@ def _parse_path(kind: type, value: Any) -> Path:
     text = _parse_text(str, str(value) if isinstance(value, Path) else value)
     if not text:
         raise ValueError("a path")
+    if _is_too_long(Path(text)):
+        raise ValueError("a path of a length that the system takes")
     return Path(text)
+
+
+def local_path(path: str | Path) -> Path:
+    """A path that a user wrote, on this machine: `~` is a home.
+
+    Raises:
+        InputError: There is no such user, or the system takes no path of this length.
+    """
+    try:
+        own = Path(path).expanduser()
+    except RuntimeError:
+        raise InputError(f"{shorten(path)}: there is no such user here; ./{path} names a file") from None
+    if _is_too_long(own):
+        raise InputError(f"{shorten(path)} is longer than the system takes: choose a shorter path")
+    return own
+
+
+def _is_too_long(path: Path) -> bool:
+    try:
+        os.lstat(path.absolute())
+    except OSError as error:
+        return error.errno == errno.ENAMETOOLONG
+    except ValueError:  # NUL
+        return False
+    return False
 
 
 def _parse_list(kind: Any, value: Any) -> tuple[Any, ...]:
@@ -319,6 +349,10 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Refuse, in one line."""
         raise InputError(f"{message} ({self.prog} --help lists the flags)")
+
+    def print_help(self, file: Any = None) -> None:
+        """Print what `--help` shows, as every result is printed."""
+        result(self.format_help().rstrip("\n"))
 
     def read(self, argv: Sequence[str]) -> argparse.Namespace:
         """Parse, refusing every flag that is not known."""

@@ -7,25 +7,50 @@ carries results only. What a run adjusts is said aloud with `note`; `run` turns 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sys
 import traceback
 from collections.abc import Callable, Generator, Mapping, Sequence
 
-from shared.errors import KinoraError
+from shared.errors import InputError, KinoraError, ResourceError, quoted
 
 PROGRAM = "kinora"
 INTERRUPTED = 130
 
 
 def result(text: str) -> None:
-    """Print what the command was asked for, on standard output."""
-    print(text, flush=True)
+    """Print what the command was asked for, on standard output.
+
+    Raises:
+        ResourceError: It takes nothing more: a full disk.
+        BrokenPipeError: Nobody reads it any more.
+    """
+    with _output():
+        print(text, flush=True)
+
+
+@contextlib.contextmanager
+def _output() -> Generator[None]:
+    """Standard output is written in the block; once that failed, Python must not try again when it ends."""
+    try:
+        yield
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(error, BrokenPipeError):
+            raise
+        raise ResourceError(f"standard output cannot be written: {error.strerror}") from error
 
 
 def note(text: str) -> None:
     """Say aloud what was adjusted, chosen or left out, one line on standard error."""
-    print(f"{PROGRAM}: {text}", file=sys.stderr, flush=True)
+    _tell(f"{PROGRAM}: {text}")
+
+
+def _tell(line: str) -> None:
+    """Print on standard error; where nobody takes it, the work goes on."""
+    with contextlib.suppress(OSError):
+        print(line, file=sys.stderr, flush=True)
 
 
 def printable(text: str) -> str:
@@ -83,9 +108,11 @@ def run(command: Callable[[list[str]], int | None], argv: Sequence[str]) -> int:
     end = words.index("--") if "--" in words else len(words)
     debug = "--debug" in words[:end]
     words = [word for place, word in enumerate(words) if place >= end or word != "--debug"]
+    _open_missing_streams()
     try:
         code = command(words) or 0
-        sys.stdout.flush()
+        with _output():
+            sys.stdout.flush()
     except KinoraError as error:
         _complain(str(error), debug)
         return error.exit_code
@@ -93,10 +120,11 @@ def run(command: Callable[[list[str]], int | None], argv: Sequence[str]) -> int:
         _complain("interrupted", debug)
         return INTERRUPTED
     except BrokenPipeError:
-        # The reader has what it wanted (`kinora show clip.mp4 | head`); Python must not flush into it again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        return 0  # the reader has what it wanted (`kinora show clip.mp4 | head`)
     except Exception as error:
+        if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+            _complain(f"{quoted(str(error.filename))} is longer than the system takes", debug)
+            return InputError.exit_code
         hint = "" if debug else " (a fault of Kinora's own; --debug shows where)"
         _complain(f"{type(error).__name__}: {error}{hint}", debug)
         return 1
@@ -105,6 +133,19 @@ def run(command: Callable[[list[str]], int | None], argv: Sequence[str]) -> int:
 
 def _complain(message: str, debug: bool) -> None:
     if debug:
-        traceback.print_exc(file=sys.stderr)
+        _tell(traceback.format_exc().rstrip())
     line = printable(" ".join(message.split()))
-    print(f"{PROGRAM}: {line}" if line == "interrupted" else f"{PROGRAM}: error: {line}", file=sys.stderr)
+    _tell(f"{PROGRAM}: {line}" if line == "interrupted" else f"{PROGRAM}: error: {line}")
+
+
+def _open_missing_streams() -> None:
+    """Open what the shell closed (`kinora ... >&-`), so that no file of ours gets the number of a standard stream."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
+    if sys.stdout is None:
+        sys.stdout = os.fdopen(1, "w", closefd=False)
+    if sys.stderr is None:
+        sys.stderr = os.fdopen(2, "w", closefd=False)

@@ -39,5 +39,9 @@ LONGEST_REASON = 240
 
 def first_line(error: BaseException) -> str:
     """What an error of another library says, to be quoted in a line of ours: its class where it says nothing."""
-    line = (str(error).strip() or type(error).__name__).split("\n")[0]
-    return line if len(line) <= LONGEST_REASON else f"{line[:LONGEST_REASON]}..."
+    return quoted((str(error).strip() or type(error).__name__).split("\n")[0])
+
+
+def quoted(text: str) -> str:
+    """A text as far as a line of ours quotes it."""
+    return text if len(text) <= LONGEST_REASON else f"{text[:LONGEST_REASON]}..."

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import itertools
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from shared.config import Schema, Size, setting, to_mapping
+from shared.config import Schema, Size, local_path, setting, to_mapping
 from shared.console import Progress, note, result
 from shared.errors import InputError, KinoraError
-from shared.media.files import check_writable
-from shared.media.naming import DEFAULT_FOLDER
+from shared.media.files import check_writable, reserving
+from shared.media.naming import DEFAULT_FOLDER, numbered
 from ui.client import Client
 from ui.commands import Command
 
@@ -58,9 +57,9 @@ def carry_out(command: Command, asked: Any) -> None:
         if job["state"] != "done":
             raise InputError(job["error"] or f"job {job['id']} was {job['state']} on the server")
         for number, name in enumerate(job["results"]):
-            path = place.of_result(Path(name).name.removeprefix(f"{job['id']}-"))
-            client.fetch(f"/api/jobs/{job['id']}/results/{number}", path)
-            result(str(path))
+            with place.reserved(Path(name).name.removeprefix(f"{job['id']}-")) as path:
+                client.fetch(f"/api/jobs/{job['id']}/results/{number}", path)
+                result(str(path))
 
 
 def _watched(client: Client, job: dict[str, Any]) -> dict[str, Any]:
@@ -108,7 +107,7 @@ class _Place:
 
     @classmethod
     def of(cls, out: Path | None) -> _Place:
-        out = DEFAULT_FOLDER if out is None else out
+        out = DEFAULT_FOLDER if out is None else local_path(out)
         named = out.suffix != "" and not out.is_dir()
         check_writable(out.parent if named else out)
         return cls(out.parent if named else out, out if named else None)
@@ -117,16 +116,18 @@ class _Place:
     def kind(self) -> str | None:
         return None if self.file is None else self.file.suffix.lower()[1:]
 
-    def of_result(self, name: str) -> Path:
+    @contextlib.contextmanager
+    def reserved(self, name: str) -> Generator[Path]:
         """The path of a result; its first one of the asked kind takes the user's name, a folder comes as a ZIP."""
         if self.file is not None and Path(name).suffix.lower() == self.file.suffix.lower():
             path, self.file = self.file, None
             if path.exists():
                 note(f"{path} existed and is replaced")
-            return path
+            yield path
+            return
         stem, suffix = Path(name).stem, Path(name).suffix or ".zip"
-        names = (f"{stem}{f'-{count}' if count > 1 else ''}{suffix}" for count in itertools.count(1))
-        return next(path for path in map(self.folder.joinpath, names) if not path.exists())
+        with reserving([path] for path in numbered(self.folder, stem, suffix)) as path:
+            yield path
 
 
 class _Bar:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import shlex
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -33,14 +34,15 @@ def make(request: FilmRequest, host: Host = TERMINAL) -> list[Path]:
     Returns:
         The path of the film.
     """
-    film = plan(request)
     takes: dict[Path, Take] = {}
-    try:
-        _complete(film, host, takes)
-        path = _join(film, host, takes)
-    except BaseException:
-        _tell_what_is_kept(film, takes)
-        raise
+    with ExitStack() as held:
+        film = plan(request, held)
+        try:
+            _complete(film, host, takes)
+            path = _join(film, host, takes)
+        except BaseException:
+            _tell_what_is_kept(film, takes)
+            raise
     host.made(path)
     return [path]
 
@@ -93,7 +95,7 @@ def _join(film: Film, host: Host, takes: Mapping[Path, Take]) -> Path:
 
     clip = joined(*film.files(), film.fps)
     about = {**about_film(film, takes), **host.about}
-    if film.place.exists():
+    if film.place.exists() and film.place.stat().st_size:  # an empty one only holds the name
         note(f"{film.place} existed and is replaced")
     return dataclasses.replace(clip, metadata=about).save(film.place)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from contextlib import ExitStack
 from pathlib import Path
 
 from apps.film.film import Film, Planned, shots_folder
@@ -20,8 +21,12 @@ from shared.media.naming import Output, slug
 SUFFIXES = (".mp4", ".mkv")
 
 
-def plan(request: FilmRequest) -> Film:
+def plan(request: FilmRequest, held: ExitStack) -> Film:
     """Check a request and lay out what is to be made.
+
+    Args:
+        request: What to make.
+        held: Holds the film's name while it is made, so that no other run takes it.
 
     Raises:
         KinoraError: The scene file, a shot, a picture, a model or the place for the film is refused.
@@ -36,7 +41,7 @@ def plan(request: FilmRequest) -> Film:
         rewriter_of(request)
     if request.scenes is None:
         request = dataclasses.replace(request, seed=first_seed(request))
-    place = _place(request, output)
+    place = _place(request, output, held)
     fps, pictures = pictures_of(request, scenes, shots_folder(place))
     sounds = sounds_of(request, scenes, pictures)
     return Film(request, place, fps, tuple(map(Planned, pictures, sounds)))
@@ -48,11 +53,11 @@ def _alone(request: FilmRequest) -> Scenes:
     return Scenes(shots=(shot,), sound=request.sound_prompt or None)
 
 
-def _place(request: FilmRequest, output: Output) -> Path:
+def _place(request: FilmRequest, output: Output, held: ExitStack) -> Path:
     """A film of a scene file has one place, and is replaced there; one of a sentence never replaces another."""
     if output.explicit:
         return output.place
     if request.scenes is not None:
         return output.place / f"{slug(request.scenes.stem)}{SUFFIXES[0]}"
     assert request.seed is not None
-    return output.path(str(request.prompt), request.seed, frames=2)
+    return held.enter_context(output.reserved(str(request.prompt), request.seed, frames=2))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -74,9 +75,12 @@ def make(
                     resolved, prompt=prompt, prompts=None, seed=seed + number, count=1
                 )
                 clip, latents = _clip(pipe, single, host)
-                paths.append(keep(clip, single, output, about, host))
+                beside = []
                 if request.keep_latents:
-                    _keep_latents(latents, clip, paths[-1], pipe)
+                    from apps.i2v.latents import latents_path
+
+                    beside = [(latents_path, partial(_keep_latents, latents, clip, pipe))]
+                paths.append(keep(clip, single, output, about, host, beside))
     return paths
 
 
@@ -234,7 +238,7 @@ def _known_latents(path: Path, pipe: ImageToVideoPipeline) -> Tensor:
     return pipe.recover(clip.frames)
 
 
-def _keep_latents(latents: Tensor, clip: Clip, path: Path, pipe: ImageToVideoPipeline) -> None:
+def _keep_latents(latents: Tensor, clip: Clip, pipe: ImageToVideoPipeline, path: Path) -> None:
     from apps.i2v.latents import save_latents
     from shared.media.picture import pixels_sha256
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Self, TypeVar
 
 from foundation.request import FRAME_STRIDE
+from shared.config import local_path
 from shared.errors import InputError
 
 Picture = TypeVar("Picture")
@@ -38,7 +39,7 @@ class Keyframe:
         frame, _, file = text.partition("=")
         if not (frame.isascii() and frame.isdigit() and len(frame) < 10 and file):
             raise ValueError("FRAME=FILE with a frame counted from 0, such as 8=cat.png")
-        return cls(int(frame), Path(file).expanduser())
+        return cls(int(frame), local_path(file))
 
 
 def latent_frame(frame: int) -> int:

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from foundation.weights.record import file_sha256
+from shared.config import local_path
 from shared.console import note
 from shared.errors import InputError, WeightsError, first_line
 
@@ -66,7 +67,7 @@ def people_filter(people: People, fps: float, cache: str) -> Refuse:
     """
     look = None
     if people.detector is not None:
-        file = Path(people.detector).expanduser()
+        file = local_path(people.detector)
         look = Looker(
             load_detector(file), people.looks, fps, Path(cache) / f"people-{file_sha256(file)[:16]}.jsonl"
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ from foundation.weights.lora.source import check_loras
 from shared.config import from_argv, from_mapping, settings, shorten, to_mapping
 from shared.console import note, run
 from shared.errors import InputError
-from shared.media.naming import Output
+from shared.media.naming import Output, sheet_path
 
 if TYPE_CHECKING:
     from apps.v2a.pipeline import VideoToAudioPipeline
@@ -58,16 +58,32 @@ def make(request: VideoToAudioRequest, host: Host = TERMINAL) -> list[Path]:
     for seed in range(first, first + request.count):
         track = _track(pipe, dataclasses.replace(resolved, seed=seed, count=1), own, host)
         title = request.prompt if request.video is None else request.video.stem
-        path = track.save(output.path(title, seed, frames=2))
-        also = request.wav and path.suffix.lower() != ".wav"
-        paths += [path, track.save(path.with_suffix(".wav"))] if also else [path]
-        if request.contact_sheet:
-            from shared.media.picture import write_sheet
-            from shared.media.spectrogram import sound_sheet
-
-            paths.append(write_sheet(sound_sheet(track.written or track.sound, track.film), path))
+        with output.reserved(title, seed, 2, _names_beside(request)) as path:
+            paths += _write(track, request, path)
     for path in paths:
         host.made(path)
+    return paths
+
+
+def _names_beside(request: VideoToAudioRequest) -> list[Callable[[Path], Path]]:
+    """How the files beside a result are named."""
+    return [*([_wav_path] if request.wav else []), *([sheet_path] if request.contact_sheet else [])]
+
+
+def _wav_path(path: Path) -> Path:
+    return path.with_suffix(".wav")
+
+
+def _write(track: Soundtrack, request: VideoToAudioRequest, path: Path) -> list[Path]:
+    """Write a sound, and what is asked for beside it."""
+    paths = [track.save(path)]
+    if request.wav and path.suffix.lower() != ".wav":
+        paths.append(track.save(_wav_path(path)))
+    if request.contact_sheet:
+        from shared.media.picture import write_sheet
+        from shared.media.spectrogram import sound_sheet
+
+        paths.append(write_sheet(sound_sheet(track.written or track.sound, track.film), path))
     return paths
 
 

@@ -14,6 +14,7 @@ from typing import Any
 from apps.v2a.layout import AudioLayout
 from foundation.weights.defaults import DEFAULTS_FILE
 from foundation.weights.registry import WEIGHT_SUFFIXES, resolve
+from shared.config import local_path
 from shared.errors import ConfigError, WeightsError
 from shared.media.files import replacing
 
@@ -50,7 +51,7 @@ def find_folder(name: str) -> Path:
     Raises:
         WeightsError: there is none.
     """
-    own = Path(name).expanduser()
+    own = local_path(name)
     if (own / "transformer").is_dir() and (own / "sync_encoder").is_dir():
         return own
     folder = (own if own.is_dir() else resolve(name)) / FOLDER

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from foundation.data.buckets import ClipSettings
 from shared.actions import Action, act
-from shared.config import parser, setting, settings
+from shared.config import local_path, parser, setting, settings
 from shared.console import result, run
 
 
@@ -52,7 +52,7 @@ def inspect(argv: list[str]) -> None:
     from foundation.data import planning
     from foundation.data.folder import read_folder
 
-    planned = planning.plan(read_folder(values["folder"].expanduser()), request)
+    planned = planning.plan(read_folder(local_path(values["folder"])), request)
     for line in [*planning.overview(planned), *(planning.listing(planned) if request.files else [])]:
         result(line)
     planned.check_usable()

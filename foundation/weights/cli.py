@@ -8,7 +8,7 @@ from pathlib import Path
 
 from foundation.weights.registry import KNOWN, here, weights_of
 from shared.actions import Action, act, parser_of
-from shared.config import near_miss, shorten
+from shared.config import local_path, near_miss, shorten
 from shared.console import note, printable, result, run
 from shared.errors import CheckFailed, InputError
 
@@ -73,7 +73,7 @@ def _convert(argv: list[str]) -> None:
     from foundation.weights.convert import convert
 
     dtype = getattr(torch, asked.dtype) if asked.dtype else None
-    convert(asked.source.expanduser(), asked.target.expanduser(), asked.layout, dtype, note)
+    convert(local_path(asked.source), local_path(asked.target), asked.layout, dtype, note)
     result(str(asked.target))
 
 

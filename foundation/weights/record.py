@@ -15,6 +15,7 @@ from collections.abc import Generator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from shared.config import local_path
 from shared.errors import KinoraError
 from shared.media.files import refusal, replacing
 
@@ -36,7 +37,7 @@ def cache_folder() -> Path:
     """Where Kinora keeps what it can make again: `KINORA_CACHE`, or `kinora` in the user's cache folder."""
     own = os.environ.get("KINORA_CACHE")
     if own:
-        return Path(own).expanduser()
+        return local_path(own)
     return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "kinora"
 
 

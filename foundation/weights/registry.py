@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from foundation.weights.record import cache_folder
-from shared.config import near_miss, shorten
+from shared.config import local_path, near_miss, shorten
 from shared.errors import InputError, WeightsError
 
 STARTER = Path(__file__).resolve().parents[2] / "weights" / "starter"
@@ -79,7 +79,7 @@ class ModelParts:
 def models_folder() -> Path:
     """Where `kinora models get` puts models: `KINORA_MODELS`, or `models` in Kinora's cache folder."""
     own = os.environ.get("KINORA_MODELS")
-    return Path(own).expanduser() if own else cache_folder() / "models"
+    return local_path(own) if own else cache_folder() / "models"
 
 
 def place_of(name: str) -> Path:
@@ -225,7 +225,7 @@ def _place(name: str) -> Path:
     """Where a name points to on this machine."""
     if name == "starter":
         return STARTER
-    path = Path(name).expanduser()
+    path = local_path(name)
     if name not in KNOWN and path.exists():
         return path
     found = _registered(name) if name in KNOWN or _HUB_ID.fullmatch(name) else None

@@ -21,6 +21,7 @@ from foundation.weights.gguf import is_quantised, plain, use_gguf
 from foundation.weights.layout import Parts, diffusers_names, join, joined_shape, to_diffusers
 from foundation.weights.reading import read_tensors
 from foundation.weights.recognition import Found, find
+from shared.config import local_path
 from shared.errors import ConfigError, WeightsError, first_line
 
 Model = TypeVar("Model", bound=nn.Module)
@@ -106,7 +107,7 @@ def open_weights(
         WeightsError: the file is missing, damaged, holds something else, or does not fit.
         ConfigError: the configuration contradicts the file.
     """
-    path = Path(path).expanduser()
+    path = local_path(path)
     found = find(read_tensors(path), kind.architecture, path)
     scales = read_scales(path, found.tensors)
     parts = native_parts(found, path)

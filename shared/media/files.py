@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import itertools
 import os
 import shutil
 import tempfile
-from collections.abc import Generator
+from collections.abc import Generator, Iterable, Sequence
 from pathlib import Path
 
 from shared.errors import InputError, KinoraError, ResourceError
@@ -44,7 +45,7 @@ def replacing(path: Path) -> Generator[Path]:
         ResourceError: The disk is full.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folders(path.parent)
         room = Path(tempfile.mkdtemp(prefix=f".{path.name[:40]}-", suffix=".part", dir=path.parent))
     except OSError as error:
         raise refusal(error, path) from error
@@ -68,9 +69,79 @@ def _flush(path: Path) -> None:
 
 
 def _make_way(folder: Path) -> None:
-    if not (folder / "receipt.json").is_file() and any(folder.iterdir()):
+    if (folder / "receipt.json").is_file():
+        shutil.rmtree(folder)
+    elif any(folder.iterdir()):
         raise InputError(f"{folder} is a folder with files of its own: give another name")
-    shutil.rmtree(folder)
+
+
+def make_folders(folder: Path) -> list[Path]:
+    """Make a folder and what is missing above it, level by level: there may be more levels than Python's stack holds.
+
+    Returns:
+        What was made, the deepest first.
+    """
+    missing = list(itertools.takewhile(lambda one: not one.exists(), (folder, *folder.parents)))
+    for one in reversed(missing):
+        one.mkdir(exist_ok=True)
+    return missing
+
+
+@contextlib.contextmanager
+def reserving(candidates: Iterable[Sequence[Path]]) -> Generator[Path]:
+    """Take names that are free, and hold them while the block writes what belongs there.
+
+    They are taken by exclusive creation of an empty file, or folder, so that of two runs at once each has its own. What
+    is still empty when the block ends disappears.
+
+    Args:
+        candidates: Names that belong together, to be tried in turn; all are in one folder, which is made when it is
+            missing. One without a suffix is a folder's.
+
+    Yields:
+        The first name of those that were free.
+
+    Raises:
+        InputError: The folder cannot be written.
+        ResourceError: The disk is full.
+    """
+    taken: list[Path] = []
+    folders: list[Path] = []
+    try:
+        for paths in candidates:
+            try:
+                folders += make_folders(paths[0].parent)
+                taken = _take(paths)
+            except OSError as error:
+                raise refusal(error, paths[0]) from error
+            if taken:
+                break
+        yield taken[0]
+    finally:
+        for path in (*taken, *folders):
+            _remove_if_empty(path)
+
+
+def _take(paths: Sequence[Path]) -> list[Path]:
+    """Create all of these, or none if one is there."""
+    taken = []
+    for path in paths:
+        try:
+            path.touch(exist_ok=False) if path.suffix else path.mkdir()
+        except FileExistsError:
+            for other in taken:
+                _remove_if_empty(other)
+            return []
+        taken.append(path)
+    return taken
+
+
+def _remove_if_empty(path: Path) -> None:
+    with contextlib.suppress(OSError):
+        if path.is_dir():
+            path.rmdir()
+        elif path.stat().st_size == 0:
+            path.unlink()
 
 
 def check_writable(folder: Path) -> None:
@@ -87,6 +158,19 @@ def check_writable(folder: Path) -> None:
             file.write(b"kinora")
     except OSError as error:
         raise refusal(error, folder) from error
+
+
+def check_length(path: Path) -> None:
+    """Find out before the work begins whether the system takes a path of this length.
+
+    Raises:
+        InputError: It does not.
+    """
+    try:
+        path.absolute().lstat()
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            raise refusal(error, path) from error
 
 
 def check_space(needed: int, place: Path) -> int:

@@ -1,6 +1,8 @@
 import os
+import shlex
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -68,6 +70,46 @@ def test_a_closed_pipe_is_no_error():
     done = subprocess.run([sys.executable, "-c", script], stdout=write, stderr=subprocess.PIPE, check=False)
     os.close(write)
     assert (done.returncode, done.stderr) == (0, b"")
+
+
+@pytest.mark.parametrize(
+    ("redirected", "code", "said"),
+    [
+        (">&-", 0, ""),
+        ("2>&-", 0, ""),
+        (">&- 2>&-", 0, ""),
+        ("<&- >&- 2>&-", 0, ""),
+        ("2>/dev/full", 0, ""),
+        (">/dev/full 2>/dev/full", 2, ""),
+        (">/dev/full", 2, "kinora: error: standard output cannot be written: No space left on device\n"),
+    ],
+)
+@pytest.mark.parametrize("words", ["--help", "i2v --help", "--version"])
+def test_output_that_is_closed_or_full_ends_cleanly(redirected, code, said, words):
+    program = f"import sys; from apps.cli import main; sys.argv[1:] = {words.split()}; sys.exit(main())"
+    shell = f"{shlex.quote(sys.executable)} -c {shlex.quote(program)} {redirected}"
+    done = subprocess.run(["sh", "-c", shell], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (code, said)
+
+
+def test_a_file_of_ours_never_takes_the_place_of_a_closed_stream(tmp_path):
+    program = (
+        "import sys; from shared import console\n"
+        "def command(argv):\n"
+        f"    with open({str(tmp_path / 'file')!r}, 'w') as file:\n"
+        "        assert file.fileno() > 2\n"
+        "        console.note('a note')\n"
+        "        console.result('a result')\n"
+        "sys.exit(console.run(command, []))"
+    )
+    shell = f"{shlex.quote(sys.executable)} -c {shlex.quote(program)} >&- 2>&-"
+    assert subprocess.run(["sh", "-c", shell], check=False).returncode == 0
+    assert (tmp_path / "file").read_text() == ""
+
+
+def test_a_path_longer_than_the_system_takes_is_bad_input(capsys):
+    assert console.run(lambda argv: Path("x" * 300).read_text(), []) == 2
+    assert "longer than the system takes" in capsys.readouterr().err
 
 
 def test_an_overview_names_every_entry_in_columns():

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from apps.prompt_rewrite.backends import OnText, Task
 from apps.prompt_rewrite.instructions import messages
+from shared.config import local_path
 from shared.errors import WeightsError
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ class LocalBackend:
     strict = False
 
     def __init__(self, folder: str, device: str = "auto") -> None:
-        self.folder, self.device = Path(folder).expanduser(), device
+        self.folder, self.device = local_path(folder), device
         self._chat: ChatModel | None = None
         if not self.folder.is_dir():
             raise WeightsError(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from apps.prompt_rewrite.backends import BeyondReach, OnText, Task
 from apps.prompt_rewrite.languages import detect, normal_form
 from foundation.weights.registry import STARTER
+from shared.config import local_path
 from shared.errors import WeightsError
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ class StarterBackend:
     strict = True
 
     def __init__(self, folder: str | Path | None = None, device: str = "auto") -> None:
-        self.folder = FOLDER if folder is None else Path(folder).expanduser()
+        self.folder = FOLDER if folder is None else local_path(folder)
         self.device = device
         self._chat: ChatModel | None = None
         self._tries = 0

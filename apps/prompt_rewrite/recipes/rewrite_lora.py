@@ -13,6 +13,7 @@ from foundation.training.checkpoint import read_checkpoint
 from foundation.training.config import Training
 from foundation.training.trainer import Trainer, processes
 from foundation.weights.folder import write_training
+from shared.config import local_path
 from shared.errors import ConfigError
 
 
@@ -53,7 +54,7 @@ def run(config: Config) -> Path:
         raise ConfigError("recipe rewrite_lora needs model=FOLDER of a chat model and data.pairs=PAIRS.jsonl")
     torch.manual_seed(config.training.seed)
     pairs = read_pairs(Path(config.data.pairs))
-    base = Path(config.model).expanduser().resolve()
+    base = local_path(config.model).resolve()
     samples = PairSamples(pairs, load_chat_tokenizer(base), config.data.row)
     adapter = LoraConfig(
         task_type="CAUSAL_LM",

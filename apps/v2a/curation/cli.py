@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from apps.v2a.curation.request import CurationRequest
-from shared.config import from_argv
+from shared.config import from_argv, local_path
 from shared.console import note, result
 from shared.errors import InputError, WeightsError
 
@@ -60,7 +60,7 @@ def _weights(model: str) -> Path:
     from apps.v2a.weights import FOLDER
     from foundation.weights.registry import resolve
 
-    own = Path(model).expanduser()
+    own = local_path(model)
     if (own / "mel_vae").is_dir():
         return own
     return (own if own.is_dir() else resolve(model)) / FOLDER
@@ -70,7 +70,7 @@ def _detector(request: CurationRequest) -> Detector:
     if isinstance(request.detector, Path):
         from apps.v2a.curation.classifier import ClassifierDetector
 
-        return ClassifierDetector(request.detector.expanduser())
+        return ClassifierDetector(local_path(request.detector))
     from apps.v2a.curation.spectral import SpectralDetector
 
     return SpectralDetector()

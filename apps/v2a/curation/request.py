@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from apps.v2a.curation.activity import Category
-from shared.config import check, setting
+from shared.config import check, local_path, setting
 from shared.errors import InputError
 from shared.media.naming import DEFAULT_FOLDER, slug
 
@@ -55,9 +55,9 @@ class CurationRequest:
     def root(self) -> Path:
         """The folder of clips."""
         assert self.folder is not None
-        return self.folder.expanduser()
+        return local_path(self.folder)
 
     @property
     def place(self) -> Path:
         """Where the results go."""
-        return self.out.expanduser() if self.out else DEFAULT_FOLDER / f"{slug(self.root.resolve().name)}-v2a"
+        return local_path(self.out) if self.out else DEFAULT_FOLDER / f"{slug(self.root.resolve().name)}-v2a"

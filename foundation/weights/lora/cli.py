@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from foundation.weights.lora.source import SUFFIX, Lora, check_loras
 from foundation.weights.registry import BASE, here
 from shared.actions import Action, act, parser_of
-from shared.config import some_of
+from shared.config import local_path, some_of
 from shared.console import note, printable, result, run
 from shared.errors import InputError, WeightsError
 
@@ -65,7 +65,7 @@ def _convert(argv: list[str]) -> None:
     parser.add_argument("--to", choices=LAYOUTS, required=True, help="layout of what is written")
     parser.add_argument("--overwrite", action="store_true", help="replace the target if it exists")
     asked = parser.read(argv)
-    target = asked.target.expanduser()
+    target = local_path(asked.target)
     if target.suffix != SUFFIX:
         raise InputError(f"{target} must end in {SUFFIX}")
     if target.exists() and not asked.overwrite:
@@ -82,7 +82,7 @@ def _convert(argv: list[str]) -> None:
 
 def _open(path: Path) -> LoraFile:
     """Read a file whose header was looked at before torch is imported."""
-    lora = Lora(path.expanduser())
+    lora = Lora(local_path(path))
     check_loras([lora])
 
     from foundation.weights.lora.reading import read_lora

@@ -12,7 +12,7 @@ from typing import Any, Self
 
 from foundation.weights.fingerprint import files_sha256
 from foundation.weights.record import open_record
-from shared.config import shorten
+from shared.config import local_path, shorten
 from shared.errors import InputError, WeightsError, first_line
 
 LARGEST_SCALE = 10.0
@@ -56,7 +56,7 @@ class Lora:
         with contextlib.suppress(ValueError, InputError):
             if written is not None:
                 scale = 1.0 if written["scale"] is None else float(written["scale"])
-                return cls(Path(written["file"]).expanduser(), scale)
+                return cls(local_path(written["file"]), scale)
         raise ValueError(_WANTED)
 
     @property
@@ -122,7 +122,7 @@ def find_recorded(recorded: Any, given: Sequence[Path] = ()) -> tuple[Lora, ...]
     """
     if not isinstance(recorded, list):
         raise InputError(f"the receipt's lora must be a list, not {shorten(recorded)}")
-    paths = [Lora(file.expanduser()).path for file in given]
+    paths = [Lora(local_path(file)).path for file in given]
     for path in paths:
         read_header(path)
     here = {digest: Path(path) for path, digest in files_sha256({str(path): path for path in paths}).items()}

@@ -4,7 +4,7 @@ import dataclasses
 import shlex
 import subprocess
 import sys
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from fractions import Fraction
 
 import av
@@ -13,6 +13,7 @@ import pytest
 from fake_models import SOUND_STEPS, STEPS, STORY, STORY_PARTS, Fake, made
 
 from apps.film import FilmRequest, cli, making
+from apps.film.plan import plan
 from foundation.host import Host, Watcher
 from shared import provenance
 from shared.errors import WeightsError
@@ -41,6 +42,31 @@ def test_a_film_in_a_folder_is_named_by_its_sentence_and_seed(film, place):
     said = film("a red circle", "--seed", 3, out="films")
     assert said.out == f"{place / 'films' / 'a-red-circle-seed3.mp4'}\n"
     assert film("a red circle", "--seed", 3, out="films").out.endswith("a-red-circle-seed3-2.mp4\n")
+
+
+def test_films_made_at_once_have_names_of_their_own(place, model):
+    asked = FilmRequest("a red circle", seed=3, out=place / "films", model=str(model), sound="off")
+    with ExitStack() as held:
+        films = [plan(asked, held) for _ in range(2)]
+        assert [one.place.name for one in films] == ["a-red-circle-seed3.mp4", "a-red-circle-seed3-2.mp4"]
+        assert films[0].shots_folder != films[1].shots_folder
+    assert not (place / "films").exists()
+
+
+def test_a_film_that_was_not_finished_goes_on_under_its_name(film, place, monkeypatch):
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(making, "_join", fail_with(KeyboardInterrupt()))
+        film("a red circle", "--seed", 3, out="films")
+    assert not (place / "films" / "a-red-circle-seed3.mp4").exists()
+    assert film("a red circle", "--seed", 3, out="films").out.endswith("a-red-circle-seed3.mp4\n")
+    assert made() == []
+
+
+def fail_with(error):
+    def command(*words):
+        raise error
+
+    return command
 
 
 def test_shots_become_one_film_and_picture_and_sound_agree_to_the_sample(film, place):
