@@ -45,7 +45,7 @@ def test_a_film_in_a_folder_is_named_by_its_sentence_and_seed(film, place):
 
 
 def test_films_made_at_once_have_names_of_their_own(place, model):
-    asked = FilmRequest("a red circle", seed=3, out=place / "films", model=str(model), sound="off")
+    asked = FilmRequest(prompt="a red circle", seed=3, out=place / "films", model=str(model), sound="off")
     with ExitStack() as held:
         films = [plan(asked, held) for _ in range(2)]
         assert [one.place.name for one in films] == ["a-red-circle-seed3.mp4", "a-red-circle-seed3-2.mp4"]
