@@ -120,6 +120,8 @@ class Panel:
         found = self.results.find(name)
         if found is None:
             raise InputError(f"{name} is not in the output folder any more: it was deleted by hand")
+        if found.fault:
+            raise InputError(f"{name} does not say how it was made: {found.fault}")
         return found
 
     def _deeds(self) -> Mapping[str, Callable[[str], Any]]:

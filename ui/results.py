@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from shared.config import shorten
 from shared.errors import InputError, KinoraError
 from shared.media.files import refusal
 from shared.media.naming import sheet_path
@@ -30,13 +31,15 @@ class Result:
         name: in the output folder.
         kind: what it is.
         made: when, in seconds since 1970.
-        receipt: what it says about its making.
+        receipt: what it says about its making; empty where that is damaged.
+        fault: what is wrong with the receipt, in one line; empty where nothing is.
     """
 
     name: str
     kind: Kind
     made: float
     receipt: Mapping[str, Any]
+    fault: str = ""
 
     @property
     def command(self) -> str:
@@ -151,28 +154,54 @@ class Results:
 
 
 def _read(path: Path, name: str, made: float) -> Result | None:
-    from shared.provenance import find_receipt
+    """A file's result; None where another program wrote it."""
+    kind = KINDS[path.suffix.lower()]
+    try:
+        receipt = _read_text(path) if kind == "text" else _read_media(path)
+    except InputError as error:
+        return Result(name, kind, made, {}, fault=str(error))
+    return None if receipt is None else Result(name, kind, made, receipt)
+
+
+def _read_media(path: Path) -> Mapping[str, Any] | None:
+    """The receipt in a picture, a film or a sound; None where there is none.
+
+    Raises:
+        InputError: The receipt is damaged.
+    """
+    from shared.provenance import places, receipt
 
     try:
-        receipt = _read_text(path) if path.suffix.lower() == ".json" else find_receipt(path)
+        found = places.find(path)
     except KinoraError:
         return None
-    return None if receipt is None else Result(name, KINDS[path.suffix.lower()], made, receipt)
+    return receipt.parse(found.text)
 
 
 def _read_text(path: Path) -> Mapping[str, Any] | None:
-    """What a file of rewrites says; None for any other JSON."""
+    """What a file of rewrites says; None for any other JSON.
+
+    Raises:
+        InputError: The file is one of rewrites, and damaged.
+    """
+    from shared.provenance.receipt import check_entries
+
     try:
         told = json.loads(path.read_text(encoding="utf-8"))
-        ours = (
-            isinstance(told, dict) and told.get("command") == "rewrite" and isinstance(told["rewrites"], list)
-        )
-        ours = ours and bool(told["rewrites"]) and all(map(_is_rewrite, told["rewrites"]))
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+    except (OSError, ValueError, RecursionError):
         return None
-    return told if ours else None
+    if not isinstance(told, dict) or told.get("command") != "rewrite":
+        return None
+    check_entries(told)
+    rewrites = told.get("rewrites")
+    if not (isinstance(rewrites, list) and rewrites and all(map(_is_rewrite, rewrites))):
+        raise InputError(f"the receipt's rewrites must be originals and texts, not {shorten(rewrites)}")
+    return told
 
 
 def _is_rewrite(told: Any) -> bool:
-    texts = isinstance(told["original"], str) and isinstance(told["text"], str)
-    return texts and all(isinstance(line, str) for line in told.get("changes", []))
+    if not isinstance(told, dict):
+        return False
+    changes = told.get("changes", [])
+    texts = [told.get("original"), told.get("text"), *(changes if isinstance(changes, list) else [None])]
+    return all(isinstance(text, str) for text in texts)

@@ -193,9 +193,8 @@ def validate(receipt: Any) -> dict[str, Any]:
     for key in receipt:
         if key not in _SCHEMA:
             raise InputError(f"the receipt has an unknown key {shorten(key)}")
-    for key, (required, holds, wanted) in _SCHEMA.items():
-        if key in receipt and not holds(receipt[key]):
-            raise InputError(f"the receipt's {key} must be {wanted}, not {shorten(receipt[key])}")
+    check_entries(receipt)
+    for key, (required, _, _) in _SCHEMA.items():
         if required and key not in receipt:
             raise InputError(f"the receipt has no {key}")
     begun = [pair for pair in CONTENTS if any(key in receipt for key in pair)]
@@ -203,3 +202,14 @@ def validate(receipt: Any) -> dict[str, Any]:
         if key not in receipt:
             raise InputError(f"the receipt has no {key}")
     return receipt
+
+
+def check_entries(receipt: Mapping[str, Any]) -> None:
+    """Hold the entries that a receipt has to the schema; none is required.
+
+    Raises:
+        InputError: A value of another kind, by its key.
+    """
+    for key, (_, holds, wanted) in _SCHEMA.items():
+        if key in receipt and not holds(receipt[key]):
+            raise InputError(f"the receipt's {key} must be {wanted}, not {shorten(receipt[key])}")

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from shared.errors import InputError
+from shared.provenance.receipt import canonical
 from ui.again import of_result
 from ui.gallery import Gallery, Shown
 from ui.jobs.claims import Claims
@@ -188,12 +189,48 @@ def test_result_is_made_again_from_its_receipt_when_its_job_is_gone(files, queue
 
 
 @pytest.mark.parametrize(
-    "rewrites",
-    [None, {}, [1], [{"original": 1, "text": "a"}], [{"original": "a", "text": "b", "changes": 1}]],
+    "damage",
+    [
+        {"rewrites": None},
+        {"rewrites": {}},
+        {"rewrites": [1]},
+        {"rewrites": [{"original": 1, "text": "a"}]},
+        {"rewrites": [{"original": "a", "text": "b", "changes": 1}]},
+        {"request": ["a list"]},
+        {"details": "text"},
+        {"picture": {"frames": 5, "height": 64, "width": 64, "fps": 0}},
+        {"sound": {"channels": 1, "samples": 5, "sample_rate": 0}},
+        {"seed": -1},
+    ],
+    ids=str,
 )
-def test_strangers_text_file_does_not_break_the_gallery(files, gallery, rewrites):
-    (files.folder / "odd-rewrite.json").write_text(json.dumps({"command": "rewrite", "rewrites": rewrites}))
-    assert '<div class="grid">' in gallery.show(Shown())
+def test_damaged_text_is_one_tile_that_says_what_is_wrong(files, gallery, damage):
+    rewritten(files, "whole-rewrite.json", original="the whole one")
+    name = rewritten(files, "odd-rewrite.json", original="the odd one")
+    told = json.loads((files.folder / name).read_text())
+    (files.folder / name).write_text(json.dumps({**told, **damage}))
+    seen = gallery.show(Shown(picked=name))
+    assert seen.count("<figure") == 2 and "the whole one" in seen and 'data-act="rerun"' not in seen
+    assert f"the receipt&#39;s {next(iter(damage))} must be" in seen
+    for act in ("again", "rerun"):
+        with pytest.raises(InputError, match="does not say how it was made"):
+            gallery.act(act, name, "", Shown())
+    gallery.act("remove", name, "", Shown())
+    assert gallery.show(Shown()).count("<figure") == 1
+
+
+@pytest.mark.parametrize(
+    ("entry", "value"), [("picture", {"frames": 5, "height": 16, "width": 16, "fps": 0}), ("request", [])]
+)
+def test_damaged_clip_is_one_tile_that_says_what_is_wrong(files, gallery, entry, value):
+    rewritten(files, original="the whole one")
+    folder = files.folder / "clip"
+    folder.mkdir()
+    told = {"receipt": 1, "command": "t2v", "versions": {}, "streams_sha256": {}, "file_sha256": "0" * 64}
+    (folder / "receipt.json").write_text(canonical({**told, entry: value}))
+    seen = gallery.show(Shown())
+    assert seen.count("<figure") == 2 and "the whole one" in seen
+    assert f"the receipt&#39;s {entry} must be" in seen
 
 
 def test_more_of_the_gallery(files, gallery):
