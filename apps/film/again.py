@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import tempfile
+import weakref
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,13 +20,14 @@ from shared.provenance.receipt import VERSION, ZEROS, validate
 if TYPE_CHECKING:
     from foundation.rerun import Again
     from shared.media import Clip
+    from shared.media.clip import LongClip
     from shared.media.soundtrack import Soundtrack
 
 MAKERS = {"picture": ("t2v", "i2v"), "sound": ("v2a",)}
 """The commands that make each kind of piece."""
 
 
-def remake_parts(receipt: Mapping[str, Any], again: Again, inputs: Sequence[Path] = ()) -> Clip:
+def remake_parts(receipt: Mapping[str, Any], again: Again, inputs: Sequence[Path] = ()) -> LongClip:
     """Make a film again, as `kinora rerun` asks for it.
 
     Args:
@@ -42,9 +45,11 @@ def remake_parts(receipt: Mapping[str, Any], again: Again, inputs: Sequence[Path
     pictures: list[Path] = []
     sounds: list[Path | None] = []
     runtimes: list[Any] = []
-    with tempfile.TemporaryDirectory(prefix="kinora-") as room:
+    room = tempfile.TemporaryDirectory(prefix="kinora-")
+    with ExitStack() as unfinished:
+        unfinished.enter_context(room)
         for number, shot in enumerate(shots, 1):
-            file = Path(room) / f"shot-{number:02}.mkv"
+            file = Path(room.name) / f"shot-{number:02}.mkv"
             known = {"image": write_last_frame(pictures[-1])} if shot["before"] else {}
             picture = _made(shot["picture"], again, known, partial(_clip_again, inputs=inputs))
             runtimes.append(picture.metadata.get("runtime"))
@@ -57,6 +62,8 @@ def remake_parts(receipt: Mapping[str, Any], again: Again, inputs: Sequence[Path
             )
             sounds.append(None if heard is None else heard.save(file.with_suffix(".wav")))
         film = joined(pictures, sounds, shots[0]["picture"]["picture"]["fps"])
+        unfinished.pop_all()
+    weakref.finalize(film.frames, room.cleanup)  # the shots are read when the film is saved
     told = {key: receipt[key] for key in ("command", "request", "seed", "weights_sha256")}
     runtime = {} if runtimes[0] is None else {"runtime": runtimes[0]}
     return dataclasses.replace(film, metadata={**told, **runtime, **receipt["details"]})

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from shared.errors import InputError
 
@@ -15,6 +16,19 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from shared.media.sound import Sound
+
+
+class FrameSource(Protocol):
+    """Frames of one size, taken one after the other, as often as they are asked for; an array is one."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(F, H, W, 3)."""
+        ...
+
+    def __len__(self) -> int: ...
+    def __iter__(self) -> Iterator[NDArray[np.uint8]]: ...
+
 
 FLAT_RANGE = 2
 """A frame whose channels span no more than this many of 255 levels shows nothing."""
@@ -46,16 +60,17 @@ class Clip:
             raise InputError(f"frames must be (F, H, W, 3) uint8, not {shape} {self.frames.dtype}")
         if not 0 < self.fps <= 1000:
             raise InputError(f"fps must be above 0 and at most 1000, not {self.fps}")
-        if self.sound is not None and abs(self.sound.seconds - self.seconds) * self.fps > 1:
-            raise InputError(
-                f"the sound lasts {self.sound.seconds:.3f} s and the frames {self.seconds:.3f} s: one frame may lie "
-                "between them"
-            )
+        _check_lengths(self)
 
     @property
     def seconds(self) -> float:
         """Duration."""
         return len(self.frames) / self.fps
+
+    @cached_property
+    def frames_sha256(self) -> str:
+        """The hash of the frames without any codec."""
+        return _frames_sha256(self.frames)
 
     def check_shows_something(self) -> None:
         """Refuse a clip of flat frames: a model that failed, not a picture.
@@ -88,3 +103,56 @@ class Clip:
         from shared.provenance import write_with_receipt  # which itself writes through this package
 
         return write_with_receipt(self, Path(path))
+
+
+@dataclass(frozen=True, eq=False)
+class LongClip:
+    """A clip whose frames never stand in memory all at once.
+
+    Attributes:
+        frames: Frames that show something, as a `Clip`'s.
+        fps: As a `Clip`'s, like the rest.
+        metadata: See there.
+        sound: See there.
+
+    Raises:
+        InputError: A sound of another length than the frames.
+    """
+
+    frames: FrameSource
+    fps: float
+    metadata: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    sound: Sound | None = None
+
+    def __post_init__(self) -> None:
+        _check_lengths(self)
+
+    @property
+    def seconds(self) -> float:
+        """Duration."""
+        return len(self.frames) / self.fps
+
+    @cached_property
+    def frames_sha256(self) -> str:
+        """The hash of the frames without any codec."""
+        return _frames_sha256(self.frames)
+
+    def save(self, path: str | Path) -> Path:
+        """Write the clip with its receipt; see `Clip.save`."""
+        from shared.provenance import write_with_receipt
+
+        return write_with_receipt(self, Path(path))
+
+
+def _check_lengths(clip: Clip | LongClip) -> None:
+    if clip.sound is not None and abs(clip.sound.seconds - clip.seconds) * clip.fps > 1:
+        raise InputError(
+            f"the sound lasts {clip.sound.seconds:.3f} s and the frames {clip.seconds:.3f} s: one frame may lie "
+            "between them"
+        )
+
+
+def _frames_sha256(frames: FrameSource) -> str:
+    from shared.media.picture import pixels_sha256
+
+    return pixels_sha256(frames)

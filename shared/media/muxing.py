@@ -294,9 +294,8 @@ def _add_aac(target: OutputContainer, sound: Sound) -> AudioStream:
 def _encoded(track: AudioStream, sound: Sound, start: float) -> Iterator[Packet]:
     """The packets of a sound that begins `start` seconds into the file."""
     first = round(start * sound.sample_rate)
-    waveform = np.clip(sound.waveform, -1, 1)
-    for place in range(0, waveform.shape[1], BLOCK):
-        block = np.ascontiguousarray(waveform[:, place : place + BLOCK])
+    for place in range(0, sound.waveform.shape[1], BLOCK):
+        block = np.ascontiguousarray(np.clip(sound.waveform[:, place : place + BLOCK], -1, 1))
         frame = av.AudioFrame.from_ndarray(block, format="fltp", layout=track.layout.name)
         frame.sample_rate, frame.time_base = sound.sample_rate, Fraction(1, sound.sample_rate)
         frame.pts = first + place

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from shared.media.clip import FrameSource
+
     Buffer = bytes | mmap.mmap
 
     Frames = NDArray[np.uint8]
@@ -92,7 +94,7 @@ def contained(frame: NDArray[np.uint8], height: int, width: int) -> NDArray[np.u
     return np.asarray(ImageOps.pad(Image.fromarray(frame), (width, height), Image.Resampling.LANCZOS))
 
 
-def write_png_folder(frames: Frames, folder: Path) -> None:
+def write_png_folder(frames: FrameSource, folder: Path) -> None:
     """Write frames as `00000.png`, `00001.png`, ... into a new folder."""
     folder.mkdir()
     for index, frame in enumerate(frames):
@@ -163,7 +165,7 @@ def write_sheet(picture: NDArray[np.uint8], clip: Path) -> Path:
     return path
 
 
-def pixels_sha256(frames: Frames) -> str:
+def pixels_sha256(frames: FrameSource) -> str:
     """The hash of pixels without any codec: the shape, then (F, H, W, 3) uint8 in C order."""
     digest = hashlib.sha256("x".join(map(str, frames.shape)).encode())
     for frame in frames:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from av.packet import Packet
     from numpy.typing import NDArray
 
+    from shared.media.clip import FrameSource
+
     Frames = NDArray[np.uint8]
 
 H264_OPTIONS = {"crf": "12", "preset": "medium"}
@@ -55,7 +57,7 @@ def rate(fps: float) -> Fraction:
     return ntsc if abs(ntsc - fps) < 1e-3 and fps != round(fps) else Fraction(fps).limit_denominator(1000)
 
 
-def encode(frames: Frames, fps: float, path: Path, comment: str = "") -> None:
+def encode(frames: FrameSource, fps: float, path: Path, comment: str = "") -> None:
     """Encode frames to a film; the suffix decides the codec.
 
     Args:
@@ -182,7 +184,7 @@ def _to_stream_format(picture: NDArray[np.uint8], pixels: str | None) -> av.Vide
     return frame.reformat(format=pixels)
 
 
-def _encode_gif(frames: Frames, fps: float, path: Path) -> None:
+def _encode_gif(frames: FrameSource, fps: float, path: Path) -> None:
     """One palette for the whole clip; delays are hundredths of a second, rounded so that none adds up."""
     height, width = frames.shape[1:3]
     graph = Graph()
@@ -205,7 +207,7 @@ def _encode_gif(frames: Frames, fps: float, path: Path) -> None:
             frame.pts, frame.time_base = round(index * 100 / fps), Fraction(1, 100)
             source.push(frame)
         source.push(None)
-        for _ in frames:
+        for _ in range(len(frames)):
             container.mux(stream.encode(graph.vpull()))
         container.mux(stream.encode(None))
 

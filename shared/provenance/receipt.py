@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from shared.config import shorten
 from shared.errors import InputError
-from shared.media.clip import Clip
-from shared.media.picture import pixels_sha256
+from shared.media.clip import Clip, LongClip
 from shared.media.soundtrack import Soundtrack, samples_sha256
 
 if TYPE_CHECKING:
@@ -41,7 +40,7 @@ def versions() -> dict[str, str]:
     return found
 
 
-def build(made: Clip | Soundtrack, streams: Mapping[str, str]) -> dict[str, Any]:
+def build(made: Clip | LongClip | Soundtrack, streams: Mapping[str, str]) -> dict[str, Any]:
     """The receipt of what is about to be written, with zeros for the file's hash.
 
     Args:
@@ -65,10 +64,10 @@ def build(made: Clip | Soundtrack, streams: Mapping[str, str]) -> dict[str, Any]
     return validate(json.loads(canonical(receipt)))
 
 
-def _about_picture(clip: Clip) -> dict[str, Any]:
+def _about_picture(clip: Clip | LongClip) -> dict[str, Any]:
     frames, height, width, _ = clip.frames.shape
     picture = {"frames": frames, "height": height, "width": width, "fps": clip.fps}
-    return {"picture": picture, "raw_frames_sha256": pixels_sha256(clip.frames)}
+    return {"picture": picture, "raw_frames_sha256": clip.frames_sha256}
 
 
 def _about_sound(sound: Sound) -> dict[str, Any]:

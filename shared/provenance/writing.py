@@ -9,7 +9,7 @@ from pathlib import Path
 from shared.config import one_of
 from shared.errors import InputError
 from shared.media import picture, soundtrack, video
-from shared.media.clip import Clip
+from shared.media.clip import Clip, LongClip
 from shared.media.files import replacing
 from shared.media.muxing import write_film
 from shared.media.naming import SUFFIXES
@@ -22,9 +22,9 @@ SOUNDING = (".mp4", ".mkv")
 """Films that hold a sound beside the picture."""
 
 
-def write_with_receipt(made: Clip | Soundtrack, path: Path) -> Path:
+def write_with_receipt(made: Clip | LongClip | Soundtrack, path: Path) -> Path:
     """Write a clip or a sound in the format of the path's suffix, with the receipt inside; see their `save`."""
-    return _write_clip(made, path) if isinstance(made, Clip) else _write_soundtrack(made, path)
+    return _write_soundtrack(made, path) if isinstance(made, Soundtrack) else _write_clip(made, path)
 
 
 def _write_soundtrack(track: Soundtrack, path: Path) -> Path:
@@ -47,7 +47,7 @@ def _write_soundtrack(track: Soundtrack, path: Path) -> Path:
     return path
 
 
-def _write_clip(clip: Clip, path: Path) -> Path:
+def _write_clip(clip: Clip | LongClip, path: Path) -> Path:
     suffix = path.suffix.lower()
     if suffix not in ("", *SUFFIXES):
         raise InputError(f"{path} must end in {one_of(SUFFIXES)}, or in nothing for a folder of PNGs")
@@ -57,27 +57,29 @@ def _write_clip(clip: Clip, path: Path) -> Path:
         )
     if clip.sound is not None and suffix not in SOUNDING:
         raise InputError(f"{path} holds no sound, and the clip has one: {one_of(SOUNDING)} do")
-    clip.check_shows_something()
+    if isinstance(clip, Clip):
+        clip.check_shows_something()
     with replacing(path) as temporary:
         if suffix == "":
             _write_folder(clip, temporary)
         elif suffix == ".png":
-            picture.write_png(clip.frames[0], temporary)
+            frame = next(iter(clip.frames))
+            picture.write_png(frame, temporary)
             made = receipt.build(clip, stream_hashes(temporary))
-            picture.write_png(clip.frames[0], temporary, receipt.canonical(made))
+            picture.write_png(frame, temporary, receipt.canonical(made))
         else:
             _write_film(clip, temporary)
         places.seal(temporary)
     return path
 
 
-def _write_folder(clip: Clip, folder: Path) -> None:
+def _write_folder(clip: Clip | LongClip, folder: Path) -> None:
     picture.write_png_folder(clip.frames, folder)
     made = receipt.build(clip, stream_hashes(folder))
     (folder / places.RECEIPT_FILE).write_text(receipt.canonical(made), encoding="utf-8")
 
 
-def _write_film(clip: Clip, path: Path) -> None:
+def _write_film(clip: Clip | LongClip, path: Path) -> None:
     if path.suffix.lower() == ".gif":
         video.encode(clip.frames, clip.fps, path)
         places.insert_in_gif(path, receipt.canonical(receipt.build(clip, stream_hashes(path))))
@@ -94,7 +96,7 @@ def _write_film(clip: Clip, path: Path) -> None:
 
 
 def _with_comment(
-    made: Clip | Soundtrack, path: Path, write: Callable[[Path, str], None], streams: Sequence[str]
+    made: Clip | LongClip | Soundtrack, path: Path, write: Callable[[Path, str], None], streams: Sequence[str]
 ) -> None:
     """Write a file with its receipt for a comment.
 
