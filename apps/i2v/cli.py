@@ -58,7 +58,8 @@ def make(
     """
     prompts, batch = read_prompts(request), list(_one_by_one(request))
     for one in batch:
-        _check_files(one)
+        _check_pictures(one)
+    given = _clip_to_extend(request)
     several = len(prompts) * len(batch) * request.count > 1
     output = Output.plan(request.out, request.format, several)
     check_loras(request.lora)
@@ -68,13 +69,13 @@ def make(
     pipe = _load(request, host)
     paths = []
     for one in batch:
-        resolved = _resolved(one, pipe)
+        resolved = _resolved(one, pipe, given)
         for prompt, about in told:
             for number in range(request.count):
                 single = dataclasses.replace(
                     resolved, prompt=prompt, prompts=None, seed=seed + number, count=1
                 )
-                clip, latents = _clip(pipe, single, host)
+                clip, latents = _clip(pipe, single, given, host)
                 beside = []
                 if request.keep_latents:
                     from apps.i2v.latents import latents_path
@@ -100,8 +101,9 @@ def remake(recorded: Mapping[str, Any], chosen: Mapping[str, Any]) -> Clip:
     pictures = _settings_of(chosen.pop("inputs", {}))
     request = from_mapping(ImageToVideoRequest, {**kept, "count": 1, **pictures})
     request = dataclasses.replace(request, **chosen)
+    given = _clip_to_extend(request)
     pipe = _load(request)
-    return _clip(pipe, _resolved(request, pipe))[0]
+    return _clip(pipe, _resolved(request, pipe, given), given)[0]
 
 
 def _one_by_one(request: ImageToVideoRequest) -> Iterator[ImageToVideoRequest]:
@@ -113,20 +115,26 @@ def _one_by_one(request: ImageToVideoRequest) -> Iterator[ImageToVideoRequest]:
         yield dataclasses.replace(request, image=file)
 
 
-def _check_files(request: ImageToVideoRequest) -> None:
+def _check_pictures(request: ImageToVideoRequest) -> None:
     """Open what the user named, so that a wrong file costs no waiting."""
-    if request.extend is not None:
-        own = _size_of(request.extend)
-        if request.size not in (None, own):
-            raise InputError(f"size: {request.extend} is {own} and stays so, leave out {request.size}")
-        return
-    for file in _files(request).values():
-        read_picture(file)
+    if request.extend is None:
+        for file in _files(request).values():
+            read_picture(file)
 
 
-def _size_of(path: Path) -> Size:
+def _clip_to_extend(request: ImageToVideoRequest) -> Clip | None:
+    """The clip that goes on, read once and before the model is; None where none does."""
+    if request.extend is None:
+        return None
+    clip = read_clip(request.extend)
+    if request.size not in (None, _size_of(clip)):
+        raise InputError(f"size: {request.extend} is {_size_of(clip)} and stays so, leave out {request.size}")
+    return clip
+
+
+def _size_of(clip: Clip) -> Size:
     """The size of a clip's frames."""
-    height, width = read_clip(path).frames.shape[1:3]
+    height, width = clip.frames.shape[1:3]
     return Size(width, height)
 
 
@@ -166,11 +174,13 @@ def _load(request: ImageToVideoRequest, host: Host = TERMINAL) -> ImageToVideoPi
     )
 
 
-def _resolved(request: ImageToVideoRequest, pipe: ImageToVideoPipeline) -> ImageToVideoRequest:
+def _resolved(
+    request: ImageToVideoRequest, pipe: ImageToVideoPipeline, given: Clip | None
+) -> ImageToVideoRequest:
     """What the user left open filled in: the size from the first picture, the rest from the model's folder."""
     defaults = pipe.defaults_with(request.stability)
-    if request.extend is not None:
-        request = dataclasses.replace(request, size=_size_of(request.extend))
+    if given is not None:
+        request = dataclasses.replace(request, size=_size_of(given))
     elif request.size is None:
         pictures = request.pictures(request.frames or defaults.frames)
         first = read_picture(pictures[min(pictures)])
@@ -182,9 +192,9 @@ def _resolved(request: ImageToVideoRequest, pipe: ImageToVideoPipeline) -> Image
 
 
 def _clip(
-    pipe: ImageToVideoPipeline, request: ImageToVideoRequest, host: Host = TERMINAL
+    pipe: ImageToVideoPipeline, request: ImageToVideoRequest, given: Clip | None, host: Host = TERMINAL
 ) -> tuple[Clip, Tensor]:
-    """One clip, with all that its receipt says, and its latents."""
+    """One clip, with all that its receipt says, and its latents; `given` is the clip that goes on."""
     assert request.prompt is not None and request.steps is not None and request.seed is not None
     windows = 1 if request.extend is None else request.extensions
     with host.sampling(request.steps * windows, "denoising") as watcher:
@@ -199,8 +209,8 @@ def _clip(
             "on_step": watcher,
             "note": note,
         }
-        if request.extend is not None:
-            known = _known_latents(request.extend, pipe)
+        if request.extend is not None and given is not None:
+            known = _known_latents(request.extend, given, pipe)
             clip, latents = pipe.extend(known, request.prompt, times=request.extensions, **common)
         else:
             clip = pipe(
@@ -226,11 +236,10 @@ def _clip(
     return dataclasses.replace(clip, metadata=about), latents
 
 
-def _known_latents(path: Path, pipe: ImageToVideoPipeline) -> Tensor:
+def _known_latents(path: Path, clip: Clip, pipe: ImageToVideoPipeline) -> Tensor:
     """The latents of a clip: those beside it, else those of its pixels, said aloud."""
     from apps.i2v.latents import find_latents, latents_path
 
-    clip = read_clip(path)
     found = find_latents(path, clip.metadata, pipe.vae)
     if found is not None:
         return found

@@ -127,14 +127,17 @@ def _output(request: VideoToAudioRequest) -> Output:
         if suffix not in (None, ".wav"):
             raise InputError(f"out: {output.place} is a film's name, and there is no clip: name a .wav file")
         return dataclasses.replace(output, format="wav")
-    from apps.v2a.preprocess import check_film
-    from shared.media.muxing import check_copy
-
-    check_film(request.video)
     if output.explicit and output.place.exists() and output.place.samefile(request.video):
         raise InputError(f"out: {output.place} is the clip itself: give another name")
-    if suffix != ".wav":
-        suffix = check_copy(request.video, () if suffix is None else (suffix,), keep=request.mix == "keep")
+    from apps.v2a.preprocess import check_shown
+    from shared.media.muxing import check_copy
+    from shared.media.video import opened
+
+    with opened(request.video) as film:
+        check_shown(film, request.video)
+        if suffix != ".wav":
+            wanted = () if suffix is None else (suffix,)
+            suffix = check_copy(film, request.video, wanted, keep=request.mix == "keep")
     return dataclasses.replace(output, format=suffix.removeprefix("."))
 
 

@@ -19,6 +19,7 @@ from shared.media.video import opened, to_rgb
 
 if TYPE_CHECKING:
     from av import VideoFrame
+    from av.container import InputContainer
 
 LONGEST = float(LONGEST_SECONDS)
 """Seconds of the longest clip that is given a sound."""
@@ -48,13 +49,22 @@ def check_film(path: Path) -> None:
         InputError: the file is no film, has no picture, or says that it is too long.
     """
     with opened(path) as container:
-        if not container.streams.video:
-            raise InputError(f"{path} has no picture; a prompt and --seconds alone make a sound, too")
-        stream = container.streams.video[0]
-        if stream.duration is not None and stream.time_base is not None:
-            _check_length(path, float(stream.duration * stream.time_base))
-        elif container.duration is not None:
-            _check_length(path, container.duration / 1e6)
+        check_shown(container, path)
+
+
+def check_shown(container: InputContainer, path: Path) -> None:
+    """The same for a film that is open.
+
+    Raises:
+        InputError: it has no picture, or says that it is too long.
+    """
+    if not container.streams.video:
+        raise InputError(f"{path} has no picture; a prompt and --seconds alone make a sound, too")
+    stream = container.streams.video[0]
+    if stream.duration is not None and stream.time_base is not None:
+        _check_length(path, float(stream.duration * stream.time_base))
+    elif container.duration is not None:
+        _check_length(path, container.duration / 1e6)
 
 
 def _check_length(path: Path, seconds: float) -> None:
@@ -74,7 +84,6 @@ def watch(path: Path, rates: Mapping[int, float]) -> Seen:
     Raises:
         InputError: the film is damaged, too long, or has no picture.
     """
-    check_film(path)
     frames: dict[int, list[Frames]] = {side: [] for side in rates}
     times: dict[int, list[float]] = {side: [] for side in rates}
     until = 0.0
@@ -109,6 +118,7 @@ def _is_asked_for(moment: float, until: float, rate: float) -> bool:
 def _on_screen(path: Path) -> Iterator[tuple[float, float, VideoFrame]]:
     """Every frame with the seconds at which it comes and goes, counted from the first."""
     with opened(path) as container:
+        check_shown(container, path)
         stream = container.streams.video[0]
         step = 1 / float(stream.average_rate or stream.guessed_rate or 25)
         shown, start, came = None, 0.0, 0.0

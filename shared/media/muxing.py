@@ -91,11 +91,12 @@ def write_film(film: Path, sound: Sound, path: Path, keep: bool = False, comment
                 target.mux(packet)
 
 
-def check_copy(film: Path, suffixes: Sequence[str] = (), keep: bool = False) -> str:
+def check_copy(source: InputContainer, film: Path, suffixes: Sequence[str] = (), keep: bool = False) -> str:
     """Find out before the work begins in which kind of file a film's picture can stand as it is.
 
     Args:
-        film: whose picture is to be copied.
+        source: the film, opened.
+        film: its file.
         suffixes: `.mp4`, `.mkv`, the better one first; none: the film's own kind first.
         keep: its own sound is to be copied too.
 
@@ -106,14 +107,13 @@ def check_copy(film: Path, suffixes: Sequence[str] = (), keep: bool = False) -> 
         InputError: none of them does.
     """
     suffixes = suffixes or (SUFFIXES[::-1] if film.suffix.lower() in (".mkv", ".webm") else SUFFIXES)
-    with opened(film) as source:
-        streams = _copied_streams(source, film, keep)
-        refusals = {suffix: _refusal(streams, suffix) for suffix in {*suffixes, *SUFFIXES}}
-        fitting = [suffix for suffix in suffixes if refusals[suffix] is None]
-        refused = refusals[suffixes[0]]
-        if not fitting and refused is not None:
-            others = [suffix for suffix in SUFFIXES if refusals[suffix] is None]
-            raise _no_copy(film, refused[0], suffixes[0], refused[1], others)
+    streams = _copied_streams(source, film, keep)
+    refusals = {suffix: _refusal(streams, suffix) for suffix in {*suffixes, *SUFFIXES}}
+    fitting = [suffix for suffix in suffixes if refusals[suffix] is None]
+    refused = refusals[suffixes[0]]
+    if not fitting and refused is not None:
+        others = [suffix for suffix in SUFFIXES if refusals[suffix] is None]
+        raise _no_copy(film, refused[0], suffixes[0], refused[1], others)
     return fitting[0]
 
 

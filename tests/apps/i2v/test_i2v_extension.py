@@ -64,7 +64,9 @@ def i2v(*argv):
     cli.main([str(word) for word in argv])
 
 
-def test_an_extension_goes_on_from_the_latents_beside_the_clip(tmp_path, capsys, i2v_folder, pipe):
+def test_an_extension_goes_on_from_the_latents_beside_the_clip(
+    tmp_path, capsys, i2v_folder, pipe, monkeypatch
+):
     rng = np.random.default_rng(0)
     picture = tmp_path / "cat.png"
     Image.fromarray(rng.integers(0, 256, (32, 32, 3), np.uint8)).save(picture)
@@ -72,7 +74,10 @@ def test_an_extension_goes_on_from_the_latents_beside_the_clip(tmp_path, capsys,
     common = ("--prompt", PROMPT, "--model", i2v_folder, "--device", "cpu", "--steps", "1", "--frames", "9")
     i2v("--image", picture, "--out", first, "--keep-latents", *common)
     assert latents_path(first).is_file()
+    read = []
+    monkeypatch.setattr(cli, "read_clip", lambda path: read.append(path) or read_clip(path))
     i2v("--extend", first, "--extensions", "2", "--out", second, *common)
+    assert read == [first]
     assert "from its pixels" not in capsys.readouterr().err
     before, after = read_clip(first).frames, read_clip(second).frames
     assert np.array_equal(after[:9], before)

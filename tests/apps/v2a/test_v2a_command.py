@@ -70,6 +70,20 @@ def test_a_clip_gets_a_sound_that_lasts_as_long_as_its_picture(tmp_path, capsys,
         assert track.duration * track.time_base == Fraction(exact.waveform.shape[1], exact.sample_rate)
 
 
+def test_a_clip_is_opened_no_more_than_each_step_needs(tmp_path, capsys, folder, monkeypatch):
+    clip, names = film(tmp_path, frames=12), []
+    real = av.open
+
+    def counted(file, *words, **settings):
+        names.append(str(file))
+        return real(file, *words, **settings)
+
+    monkeypatch.setattr(av, "open", counted)
+    v2a(clip, "--out", tmp_path / "new.mp4", "--steps", "1", *folder)
+    steps = {"check": 1, "watch": 1, "times of its packets": 1, "copy": 1, "its receipt": 1}
+    assert names.count(f"file:{clip}") == sum(steps.values())
+
+
 def test_a_sound_alone_is_printed_once(tmp_path, capsys, folder):
     v2a(film(tmp_path, frames=10), "--out", tmp_path / "new.wav", "--wav", "--steps", "1", *folder)
     assert printed(capsys) == [tmp_path / "new.wav"]
@@ -181,8 +195,20 @@ def files(tmp_path):
         container.mux(track.encode(block))
         container.mux(track.encode(None))
     (tmp_path / "locked").write_text("a file where a folder is wanted")
+    clip, telephone = film(tmp_path), tmp_path / "telephone.mov"
+    with av.open(str(clip)) as source, av.open(str(telephone), "w") as container:
+        kept = container.add_stream_from_template(source.streams.video[0], opaque=True)
+        track = container.add_stream("pcm_alaw", rate=8000, layout="mono")
+        block = av.AudioFrame.from_ndarray(np.zeros((1, 8000), np.int16), format="s16", layout="mono")
+        block.sample_rate = 8000
+        container.mux(track.encode(block))
+        for packet in source.demux(source.streams.video[0]):
+            if packet.size:
+                packet.stream = kept
+                container.mux(packet)
     return {
-        "clip": film(tmp_path),
+        "telephone": telephone,
+        "clip": clip,
         "gif": film(tmp_path, name="clip.gif"),
         "cut": tmp_path / "text.mp4",
         "audio": silent,
@@ -201,6 +227,7 @@ def files(tmp_path):
         (("{audio}",), "has no picture"),
         (("{sound}",), "of no kind that is read"),
         (("{gif}",), "cannot be copied"),
+        (("{telephone}", "--mix", "keep"), "its sound (pcm_alaw) cannot be copied into .mp4"),
         (("{clip}", "--seconds", "3"), "as long as its clip"),
         (("{clip}", "--out", "{here}/new.avi"), "must end in"),
         (("{clip}", "--out", "{clip}"), "is the clip itself"),

@@ -14,7 +14,7 @@ from shared.media import Clip
 from shared.media.muxing import SUFFIXES, check_copy
 from shared.media.sound import Sound, write_wav
 from shared.media.soundtrack import Soundtrack
-from shared.media.video import decode
+from shared.media.video import decode, opened
 
 HEIGHT, WIDTH, FPS, COUNT = 144, 176, 25, 12
 SOURCES = (".mp4", ".mov", ".m4v", ".mkv", ".webm")
@@ -74,6 +74,12 @@ def starts(path):
         return [float(stream.start_time * stream.time_base) for stream in (picture, sound)]
 
 
+def accepted(source, *suffixes, keep=False):
+    """The kind of file that takes a film's picture."""
+    with opened(source) as container:
+        return check_copy(container, source, suffixes, keep)
+
+
 def assert_same_frames(source, folder, suffix, **how):
     made = Soundtrack(SILENCE, film=source, **how).save(folder / f"made{suffix}")
     assert np.array_equal(decode(made)[0], decode(source)[0])
@@ -90,7 +96,7 @@ def test_every_codec_that_is_accepted_shows_every_frame(tmp_path, codec):
             continue  # the container does not hold it
         for after in SUFFIXES:
             try:
-                assert check_copy(source, (after,)) == after
+                assert accepted(source, after) == after
             except InputError as error:
                 assert "cannot be copied" in str(error)
                 continue
@@ -156,9 +162,9 @@ def test_a_sound_that_cannot_be_kept_is_refused_before_the_work(tmp_path, codec,
     except (av.error.FFmpegError, ValueError):
         pytest.skip("this container does not hold it")
     for after in SUFFIXES:
-        check_copy(source, (after,))
+        accepted(source, after)
         try:
-            check_copy(source, (after,), keep=True)
+            accepted(source, after, keep=True)
         except InputError as error:
             assert f"its sound ({codec}) cannot be copied into {after}" in str(error)
             assert "H.264" not in str(error)
@@ -174,7 +180,7 @@ def test_a_film_stays_in_its_own_kind_of_file_if_it_can(tmp_path):
         ("a.mov", "prores", ".mkv"),
         ("a.mov", "png", ".mp4"),
     ]:
-        assert check_copy(film(tmp_path / name, codec)) == suffix
+        assert accepted(film(tmp_path / name, codec)) == suffix
 
 
 @contextmanager
