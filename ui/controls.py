@@ -193,7 +193,7 @@ class Drop(Control):
         return drop_zone(self.label, self.help, accept, several, self.numbered, id)
 
     def read(self, raw: Any) -> Any:
-        names = [name for name in raw or () if isinstance(name, str)]
+        names = [name for name in raw if isinstance(name, str)] if isinstance(raw, list | tuple) else []
         if not names:
             return None
         return names if self.several or (self.each and len(names) > 1) else names[0]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import json
 import time
 from collections.abc import Callable
@@ -12,8 +11,10 @@ from typing import Any
 
 import gradio as gr
 
-from shared.errors import InputError, KinoraError, WeightsError
+from shared.config import shorten
+from shared.errors import InputError, WeightsError
 from ui.again import Asked
+from ui.calls import Blocks, name_parameters, read_press, refusing
 from ui.commands import find_command
 from ui.files import Files
 from ui.forms import Form
@@ -59,7 +60,7 @@ class Page:
 
     def draw(self) -> gr.Blocks:
         """Make the page."""
-        with gr.Blocks(title="Kinora", analytics_enabled=False, fill_width=True) as page:
+        with Blocks(title="Kinora", analytics_enabled=False, fill_width=True) as page:
             self.asked = gr.State(None)
             self.chosen = gr.State("")
             self.tab = gr.BrowserState(self.tabs[0].command, storage_key="kinora-tab", secret="kinora")
@@ -71,9 +72,19 @@ class Page:
                     self._draw_gallery(page)
                 with gr.Column(scale=5, min_width=380, elem_id="side"):
                     self._draw_side(page)
-            self.asked.change(lambda asked: gr.Tabs(selected=asked["command"]), self.asked, tabs, **QUIET)
-            page.load(lambda tab: gr.Tabs(selected=tab), self.tab, tabs, **QUIET)
+            self.asked.change(
+                lambda asked: self._open(None if asked is None else asked["command"]),
+                self.asked,
+                tabs,
+                **QUIET,
+            )
+            page.load(self._open, self.tab, tabs, **QUIET)
         return page
+
+    def _open(self, tab: Any) -> Any:
+        """The tabs with one of them open; as they are where it is unknown."""
+        known = [*(one.command for one in self.tabs), GALLERY]
+        return gr.Tabs(selected=tab) if tab in known else gr.skip()
 
     # -- a command's tab -----------------------------------------------------------------------------------
 
@@ -93,17 +104,21 @@ class Page:
             self._remember(form, components, page)
         buttons = [editing, button, leave]
 
-        @_refusing
+        @refusing
         def start(job: str | None, *raw: Any) -> Any:
             return [self._start(form, job, raw), "", *_buttons(tab, None)]
+
+        name_parameters(start, ["job", *form.controls])
 
         def fill(asked: dict[str, Any] | None) -> list[Any]:
             if asked is None or asked["command"] != tab.command:
                 return [gr.skip()] * (len(components) + len(buttons))
             return [*form.values(asked["settings"]), *_buttons(tab, asked["editing"])]
 
-        @_refusing
+        @refusing
         def try_out(index: int) -> list[Any]:
+            if not (isinstance(index, int) and 0 <= index < len(tab.examples)):
+                raise InputError(f"{tab.title} has no example {shorten(index)}")
             settings = dict(list(tab.examples.values())[index])
             return form.values({name: self._example(value) for name, value in settings.items()})
 
@@ -166,13 +181,13 @@ class Page:
         def look_again(chosen: str) -> list[Any]:
             return look(chosen, -1)
 
-        @_refusing
+        @refusing
         def act(chosen: str, event: gr.EventData) -> list[Any]:
-            told = event._data
-            if told["act"] == "choose":
-                return [told["id"], gr.skip()]
-            asked = self.panel.act(told["act"], told["id"], told.get("to", ""))
-            seen = told["id"] if told["act"] in FOLLOWED else chosen
+            press = read_press(event)
+            if press.act == "choose":
+                return [press.id, gr.skip()]
+            asked = self.panel.act(press.act, press.id, press.to)
+            seen = press.id if press.act in FOLLOWED else chosen
             return [seen, gr.skip() if asked is None else _news(asked)]
 
         views = [stage, lane, seen]
@@ -195,10 +210,10 @@ class Page:
         def show(now: Shown) -> str:
             return self.gallery.show(now)
 
-        @_refusing
+        @refusing
         def act(now: Shown, event: gr.EventData) -> list[Any]:
-            told = event._data
-            now, asked = self.gallery.act(told["act"], told["id"], told.get("to", ""), now)
+            press = read_press(event)
+            now, asked = self.gallery.act(press.act, press.id, press.to, now)
             return [now, self.gallery.show(now), gr.skip() if asked is None else _news(asked)]
 
         def choose(command: str) -> list[Any]:
@@ -209,19 +224,6 @@ class Page:
         drawn.select(show, shown, grid, **QUIET)
         drawn.select(None, None, self.tab, js=f"() => {json.dumps(GALLERY)}", api_visibility="private")
         page.load(show, shown, grid, **QUIET)
-
-
-def _refusing(handler: Callable[..., Any]) -> Callable[..., Any]:
-    """A handler whose refusals are shown in one line."""
-
-    @functools.wraps(handler)
-    def answer(*values: Any) -> Any:
-        try:
-            return handler(*values)
-        except KinoraError as error:
-            raise gr.Error(str(error), title="Refused", duration=12, print_exception=False) from None
-
-    return answer
 
 
 def _html(script: str, value: str = "", **about: Any) -> gr.HTML:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from shared.config import shorten
 from shared.errors import InputError
 from ui import again
 from ui.again import Asked
@@ -100,7 +101,7 @@ class Panel:
             result = self._result(id)
             if act == "again":
                 return again.of_result(result, self.queue)
-            return again.sent(result, next(tab for tab in self.tabs if tab.command == to))
+            return again.sent(result, self._tab(to))
         if act in ("edit", "reuse"):
             job = self.queue.get(id)
             return Asked(job.command, job.settings, job.id) if act == "edit" else again.of_job(job)
@@ -115,6 +116,12 @@ class Panel:
         """
         asked = again.of_result(self._result(name), self.queue)
         return self.queue.submit(asked.command, asked.settings)
+
+    def _tab(self, command: str) -> Tab:
+        for tab in self.tabs:
+            if tab.command == command:
+                return tab
+        raise InputError(f"no tab is called {shorten(command)}")
 
     def _result(self, name: str) -> Result:
         found = self.results.find(name)
