@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from foundation.request import FRAME_STRIDE, SIZE_MULTIPLE
@@ -43,7 +43,7 @@ def save_latents(latents: Tensor, clip: Path, frames_sha256: str, vae: CausalVid
     path = latents_path(clip)
     about = {FRAMES_KEY: frames_sha256, SPACE_KEY: latents_sha256(vae)}
     with replacing(path) as temporary:
-        save_file({KEY: latents.float().cpu().contiguous()}, temporary, about)
+        temporary.write_bytes(save({KEY: latents.float().cpu().contiguous()}, about))
     return path
 
 

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 import torch
 import yaml
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from apps.v2a.codec.mel import MelSpec
@@ -295,4 +295,4 @@ def _save(
         with replacing(folder / file) as part:
             part.write_text(text)
     with replacing(folder / WEIGHTS[0]) as part:
-        save_file(tensors, part)
+        part.write_bytes(save(tensors))

@@ -1,5 +1,7 @@
 """A clip goes on from its latents, and what there was stays as it was."""
 
+import resource
+
 import numpy as np
 import pytest
 import torch
@@ -9,8 +11,8 @@ from PIL import Image
 
 from apps.i2v import ImageToVideoPipeline, cli
 from apps.i2v.extension import context_of, extended, extended_frames
-from apps.i2v.latents import find_latents, latents_path, recovered
-from shared.errors import InputError
+from apps.i2v.latents import find_latents, latents_path, recovered, save_latents
+from shared.errors import InputError, ResourceError
 from shared.media import read_clip
 from shared.provenance import read_receipt
 
@@ -90,6 +92,17 @@ def test_an_extension_goes_on_from_the_latents_beside_the_clip(
     assert "from its pixels" in capsys.readouterr().err
     with pytest.raises(InputError, match="is 32x32 and stays so"):
         i2v("--extend", first, "--size", "64x64", *common)
+
+
+def test_latents_say_that_the_disk_is_full(tmp_path, pipe):
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4000, hard))
+    try:
+        with pytest.raises(ResourceError, match=r"first\.latents\.safetensors cannot be written: "):
+            save_latents(torch.zeros(1, 4, 9, 16, 16), tmp_path / "first.mkv", "ab" * 32, pipe.vae)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_pixels_give_the_latents_of_the_clips_end(pipe):

@@ -222,3 +222,48 @@ def test_a_damaged_source_is_no_fault_of_the_place(tmp_path):
     source.write_bytes(data[: len(data) // 20])
     with pytest.raises(InputError, match=r"source\.mkv"):
         Soundtrack(SILENCE, film=source).save(tmp_path / "out" / "new.mp4")
+
+
+TURNS = {
+    "a quarter": (0, 1, -1, 0),
+    "a half": (-1, 0, 0, -1),
+    "mirrored": (-1, 0, 0, 1),
+    "upside down in a mirror": (1, 0, 0, -1),
+    "transposed": (0, 1, 1, 0),
+}
+"""Matrices (a, b, c, d) of a film's display."""
+
+
+@pytest.mark.parametrize("turn", TURNS)
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_a_turned_or_mirrored_picture_stays_so(tmp_path, turn, suffix):
+    source = film(tmp_path / "source.mp4", "libx264")
+    data = bytearray(source.read_bytes())
+    a, b, c, d = (65536 * value for value in TURNS[turn])
+    struct.pack_into(">6i", data, data.index(b"tkhd") + 44, a, b, 0, c, d, 0)
+    source.write_bytes(data)
+    made = assert_same_frames(source, tmp_path, suffix)
+    assert display(made) == display(source) == (a, b, 0, c, d, 0)
+
+
+def display(path):
+    """The matrix of a film's display, without its shift."""
+    with av.open(str(path)) as container:
+        frame = next(container.decode(video=0))
+    (matrix,) = [bytes(data) for data in frame.side_data if data.type.name == "DISPLAYMATRIX"]
+    return struct.unpack("<6i", matrix[:24])
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_the_shape_of_pixels_is_kept(tmp_path, suffix):
+    source = tmp_path / "source.mp4"
+    with av.open(str(source), "w") as container:
+        stream = container.add_stream("libx264", rate=FPS)
+        stream.height, stream.width, stream.pix_fmt = HEIGHT, WIDTH, "yuv420p"
+        stream.codec_context.sample_aspect_ratio = Fraction(16, 9)
+        for picture in pictures():
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode(None))
+    made = assert_same_frames(source, tmp_path, suffix)
+    with av.open(str(made)) as container:
+        assert container.streams.video[0].sample_aspect_ratio == Fraction(16, 9)
