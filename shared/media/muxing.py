@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 import av
 import av.error
-import numpy as np
 from av.audio.stream import AudioStream
 from av.packet import Packet
 from av.stream import Disposition
@@ -23,16 +22,19 @@ from shared.config import one_of
 from shared.console import note
 from shared.errors import InputError
 from shared.media.film import picked
+from shared.media.sound import Sound, layout_of, to_frame
 from shared.media.video import add_picture, created, encode_picture, opened, to_rgb, unreadable
 
 if TYPE_CHECKING:
     from av.container import InputContainer, OutputContainer
     from av.stream import Stream
 
-    from shared.media.sound import Sound
 
 BLOCK = 1024
 """Samples of an AAC frame."""
+
+MOST_CHANNELS = 8
+"""Of AAC."""
 
 BITS_PER_SAMPLE = 4
 """Of the encoded sound, of each channel: 64 kbit/s at 16 kHz, 192 at 48 kHz."""
@@ -75,6 +77,7 @@ def write_film(film: Path, sound: Sound, path: Path, keep: bool = False, comment
         InputError: the film is damaged, or its picture or sound cannot stand in such a file.
         OSError: the file cannot be written.
     """
+    sound = _for_aac(sound)
     with opened(film) as source:
         picture, *_ = copied = _copied_streams(source, film, keep)
         timings = _timings(film, copied)
@@ -281,10 +284,22 @@ def _seconds(placed: tuple[Packet, Stream]) -> float:
 # -- the sound that is new ---------------------------------------------------------------------------------
 
 
+def _for_aac(sound: Sound) -> Sound:
+    """A sound that AAC takes: at one of its rates, with no more channels than it has; a change is said aloud."""
+    channels, rates = len(sound.waveform), sorted(av.Codec("aac", "w").audio_rates or [])
+    if channels > MOST_CHANNELS:
+        note(f"AAC takes {MOST_CHANNELS} channels: the sound's {channels} are mixed into one")
+        sound = Sound(sound.mono[None], sound.sample_rate)
+    if sound.sample_rate not in rates:
+        rate = next((rate for rate in rates if rate > sound.sample_rate), rates[-1])
+        note(f"AAC takes no {sound.sample_rate} Hz: the sound is resampled to {rate}")
+        sound = sound.resampled(rate)
+    return sound
+
+
 def _add_aac(target: OutputContainer, sound: Sound) -> AudioStream:
-    channels = sound.waveform.shape[0]
-    layout = {1: "mono", 2: "stereo"}.get(channels, f"{channels}c")
-    track = target.add_stream("aac", rate=sound.sample_rate, layout=layout)
+    channels = len(sound.waveform)
+    track = target.add_stream("aac", rate=sound.sample_rate, layout=layout_of(channels))
     assert isinstance(track, AudioStream)  # what PyAV makes of this codec
     track.bit_rate = BITS_PER_SAMPLE * sound.sample_rate * channels
     track.time_base = Fraction(1, sound.sample_rate)
@@ -295,9 +310,7 @@ def _encoded(track: AudioStream, sound: Sound, start: float) -> Iterator[Packet]
     """The packets of a sound that begins `start` seconds into the file."""
     first = round(start * sound.sample_rate)
     for place in range(0, sound.waveform.shape[1], BLOCK):
-        block = np.ascontiguousarray(np.clip(sound.waveform[:, place : place + BLOCK], -1, 1))
-        frame = av.AudioFrame.from_ndarray(block, format="fltp", layout=track.layout.name)
-        frame.sample_rate, frame.time_base = sound.sample_rate, Fraction(1, sound.sample_rate)
-        frame.pts = first + place
+        frame = to_frame(sound, place, place + BLOCK)
+        frame.time_base, frame.pts = Fraction(1, sound.sample_rate), first + place
         yield from track.encode(frame)
     yield from track.encode(None)

@@ -83,6 +83,26 @@ class Sound:
         return Sound(changed.astype(np.float32), sample_rate)
 
 
+def layout_of(channels: int) -> str:
+    """FFmpeg's name of how so many channels are laid out, where they have no names of their own."""
+    if channels <= 3:
+        return ("mono", "stereo", "3.0")[channels - 1]  # FFmpeg's own for three is 2.1
+    try:
+        return av.AudioLayout(f"{channels}c").name  # 5.1 for six
+    except ValueError:
+        return f"{channels} channels"
+
+
+def to_frame(sound: Sound, start: int, stop: int) -> av.AudioFrame:
+    """Some samples of a sound as FFmpeg takes them."""
+    samples = sound.waveform[:, start:stop]
+    # Packed: PyAV takes no more than seven planes.
+    packed = np.ascontiguousarray(samples.T).reshape(1, -1)
+    frame = av.AudioFrame.from_ndarray(packed, format="flt", layout=layout_of(len(samples)))
+    frame.sample_rate = sound.sample_rate
+    return frame
+
+
 def read_sound(path: str | Path, sample_rate: int | None = None) -> Sound | None:
     """The first audio track of a film or of a sound file; None where a film has no track.
 
@@ -136,20 +156,16 @@ def write_wav(sound: Sound, path: str | Path, comment: str = "") -> Path:
     path = Path(path)
     if path.suffix.lower() != ".wav":
         raise InputError(f"{path} must end in .wav")
-    channels = sound.waveform.shape[0]
     with (
         replacing(path) as part,
         writing(),
         av.open(f"file:{part}", "w", format="wav", options={"fflags": "+bitexact"}) as container,
     ):
         container.metadata["comment"] = comment
-        layout = {1: "mono", 2: "stereo"}.get(channels, f"{channels}c")
+        layout = layout_of(len(sound.waveform))
         stream = container.add_stream("pcm_f32le", rate=sound.sample_rate, layout=layout)
-        packed = np.ascontiguousarray(sound.waveform.T).reshape(1, -1)
-        frame = av.AudioFrame.from_ndarray(packed, format="flt", layout=layout)
-        frame.sample_rate = sound.sample_rate
         container.start_encoding()
         if sound.waveform.shape[1]:
-            container.mux(stream.encode(frame))
+            container.mux(stream.encode(to_frame(sound, 0, sound.waveform.shape[1])))
         container.mux(stream.encode(None))
     return path

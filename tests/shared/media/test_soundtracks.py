@@ -94,3 +94,46 @@ def test_bad_input_is_one_line_and_leaves_nothing(tmp_path):
             track.save(tmp_path / "out" / name)
         assert "\n" not in str(caught.value)
         assert not list((tmp_path / "out").glob("*")) if (tmp_path / "out").exists() else True
+
+
+def loudnesses(waveform):
+    """Root mean square of each channel, its edges left out."""
+    return np.sqrt(np.square(waveform[:, 4096:40_000]).mean(axis=1))
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4, 5, 6, 7])
+@pytest.mark.parametrize("name", ["new.mp4", "new.mkv", "new.wav"])
+def test_every_channel_keeps_its_place(tmp_path, channels, name):
+    levels = np.linspace(0.1, 0.4, channels, dtype=np.float32)[:, None]
+    sound = Sound(np.tile(tone(1.0, 48_000, frequency=60).waveform, (channels, 1)) * levels, 48_000)
+    heard = read_sound(Soundtrack(sound, film=film(tmp_path)).save(tmp_path / name))
+    assert heard.sample_rate == 48_000
+    assert loudnesses(heard.waveform) == pytest.approx(loudnesses(sound.waveform), rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("channels", "rate", "kept", "said"),
+    [
+        (8, 48_000, (8, 48_000), ""),
+        (9, 48_000, (1, 48_000), "the sound's 9 are mixed into one"),
+        (1, 192_000, (1, 96_000), "resampled to 96000"),
+        (2, 11_000, (2, 11_025), "resampled to 11025"),
+    ],
+)
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_what_aac_does_not_take_is_changed_aloud(tmp_path, capsys, channels, rate, kept, said, suffix):
+    track = Soundtrack(tone(1.125, rate, channels), film=film(tmp_path))
+    with av.open(str(track.save(tmp_path / f"new{suffix}"))) as container:
+        stream = container.streams.audio[0]
+        assert (stream.channels, stream.rate) == kept
+        if suffix == ".mp4":
+            assert abs(stream.duration * stream.time_base - Fraction(9, 8)) < Fraction(1, kept[1])
+    assert said in capsys.readouterr().err
+
+
+def test_a_wav_holds_any_number_of_channels(tmp_path):
+    for channels in (8, 9, 11, 16):
+        made = Soundtrack(tone(0.1, channels=channels)).save(tmp_path / "new.wav")
+        with av.open(str(made)) as container:
+            assert container.streams.audio[0].channels == channels
+        assert provenance.verify(made).holds
