@@ -38,12 +38,18 @@ def sidecar_captions(file: Path, read: Reader = entry_captions) -> Captions | No
     Raises:
         InputError: what is beside it is no caption.
     """
-    text, described = file.with_suffix(".txt"), file.with_suffix(".json")
+    text, described = _beside(file, ".txt"), _beside(file, ".json")
     if text.is_file():
         return (one_line(_read(text), text.name),)
     if described.is_file():
         return read(_parsed(_read(described), described.name), described.name)
     return None
+
+
+def _beside(file: Path, suffix: str) -> Path:
+    """The file of that suffix, in small letters or, where there is only that, in capitals."""
+    small, capitals = file.with_suffix(suffix), file.with_suffix(suffix.upper())
+    return capitals if capitals.is_file() and not small.is_file() else small
 
 
 def listed_captions(
@@ -95,6 +101,8 @@ def _parsed(text: str, source: str) -> Any:
     except json.JSONDecodeError as error:
         place = f"line {error.lineno}, " if "\n" in text.strip() else ""
         raise InputError(f"{source} is broken JSON ({place}column {error.colno}: {error.msg})") from None
+    except ValueError:
+        raise InputError(f"{source} holds a number of more digits than are read") from None
     except RecursionError:
         raise InputError(f"{source} is nested too deep for a caption") from None
 

@@ -96,13 +96,14 @@ def read_folder(
 
 
 def _media(root: Path) -> Iterator[Path]:
-    """Films and pictures, the kinds that cannot be read among them."""
+    """Films and pictures, and what will be rejected by name: kinds that cannot be read, links to folders."""
 
     def refuse(error: OSError) -> None:
         raise InputError(f"{error.filename} cannot be read: {error.strerror or error}") from error
 
     for folder, subfolders, names in os.walk(root, onerror=refuse):
         subfolders[:] = [name for name in subfolders if not name.startswith(".")]
+        yield from (path for name in subfolders if (path := Path(folder) / name).is_symlink())
         for name in names:
             kind = mimetypes.guess_type(name)[0] or ""
             known = Path(name).suffix.lower() in STILLS + FILMS
@@ -129,6 +130,8 @@ def _unmatched(root: Path, listing: dict[str, Captions], files: list[Path]) -> l
 
 
 def _captions(file: Path, listed: Captions | None, read: Reader, wanted: bool) -> Captions:
+    if file.is_dir():
+        raise InputError("a link to a folder, which is not followed: move or copy the clips here")
     if file.suffix.lower() not in STILLS + FILMS:
         raise InputError(f"of a kind that is not read: {one_of(STILLS + FILMS)}")
     captions = sidecar_captions(file, read) or listed or ()

@@ -149,7 +149,9 @@ def _check_finite(latents: Tensor, step: Step, dtype: torch.dtype) -> None:
     """
     low, high = torch.aminmax(latents)
     if not bool(torch.isfinite(torch.stack((low, high))).all()):
+        advice = "" if dtype in (torch.bfloat16, torch.float32) else "use bfloat16 or float32, "
         raise ConfigError(
             f"latents are not finite after step {step.index + 1} of {step.total}, sigma {step.sigma:.4f}; "
-            f"the velocity was {str(dtype).removeprefix('torch.')}; use bfloat16 or float32, or less guidance"
+            f"the velocity was {str(dtype).removeprefix('torch.')}; {advice}lower the guidance, or "
+            "check the weights and LoRAs"
         )

@@ -1,9 +1,12 @@
 """Checkpoints: a folder of safetensors and JSON, written whole or not at all."""
 
+import itertools
 import json
 import os
+import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +18,18 @@ from torch import Tensor, nn
 from shared.errors import ResourceError, WeightsError, first_line
 
 PREFIX = "step-"
+
+
+class DamagedCheckpoint(WeightsError):
+    """A checkpoint with a file that is missing, broken or not finite; the one before may be whole.
+
+    Attributes:
+        what: the path, the file and what is wrong with it, without advice.
+    """
+
+    def __init__(self, path: Path, file: str, reason: str) -> None:
+        self.what = f"checkpoint {path} is damaged ({file}: {reason})"
+        super().__init__(f"{self.what}: remove it to go on from the one before")
 
 
 def write_checkpoint(
@@ -61,7 +76,27 @@ def write_checkpoint(
 
 def checkpoints(folder: Path) -> list[Path]:
     """Whole checkpoints, oldest first."""
-    return sorted(p for p in folder.glob(f"{PREFIX}*") if not p.name.endswith(".part"))
+    return sorted(
+        path
+        for path in folder.glob(f"{PREFIX}*")
+        if re.fullmatch(rf"{PREFIX}[0-9]{{8}}", path.name) and path.is_dir()
+    )
+
+
+def set_aside(path: Path) -> Path:
+    """Rename a damaged file or folder so that it is kept and no longer used: `NAME.damaged`, numbered if need be.
+
+    Raises:
+        ResourceError: it cannot be renamed.
+    """
+    names = itertools.chain(
+        [f"{path.name}.damaged"], (f"{path.name}.damaged-{n}" for n in itertools.count(2))
+    )
+    aside = next(new for new in map(path.with_name, names) if not new.exists())
+    try:
+        return path.rename(aside)
+    except OSError as error:
+        raise ResourceError(f"{path} is damaged and cannot be renamed: {error.strerror or error}") from error
 
 
 def finished(folder: Path, steps: int) -> Path | None:
@@ -91,17 +126,38 @@ def read_checkpoint(path: Path) -> tuple[dict[str, dict[str, Tensor]], dict[str,
     """Tensors, optimiser state and JSON state of a checkpoint, as `write_checkpoint` took them.
 
     Raises:
-        WeightsError: if a file is missing or damaged.
+        DamagedCheckpoint: a file is missing or damaged, or a tensor is not finite.
+    """
+    with damage(path, "state.json") as file:
+        state = json.loads(file.read_text())
+        if not isinstance(state, dict) or type(state.get("step")) is not int:
+            raise ValueError("it does not say its step")
+    tensors = {}
+    for stem in sorted({"model", *(file.stem for file in path.glob("*.safetensors"))}):
+        with damage(path, f"{stem}.safetensors") as file:
+            tensors[stem] = load_file(file)
+            bad = next((name for name, one in tensors[stem].items() if not one.isfinite().all()), None)
+            if bad is not None:
+                raise ValueError(f"{bad} holds values that are not finite")
+    with damage(path, "optimizer.pt") as file:
+        optimizer = torch.load(file, weights_only=True, map_location="cpu")
+        if not isinstance(optimizer, dict):
+            raise ValueError("it holds no state of an optimiser")
+    return tensors, optimizer, state
+
+
+@contextmanager
+def damage(path: Path, name: str) -> Generator[Path]:
+    """The path of a checkpoint's file, which whatever reading it or its values raises is blamed on.
+
+    Raises:
+        DamagedCheckpoint: of any error.
     """
     try:
-        state = json.loads((path / "state.json").read_text())
-        tensors = {file.stem: load_file(file) for file in sorted(path.glob("*.safetensors"))}
-        optimizer = torch.load(path / "optimizer.pt", weights_only=True, map_location="cpu")
+        yield path / name
     except Exception as error:
-        raise WeightsError(
-            f"checkpoint {path} is damaged ({error}): remove it to go on from the one before"
-        ) from error
-    return tensors, optimizer, state
+        reason = getattr(error, "strerror", None) or first_line(error)
+        raise DamagedCheckpoint(path, name, reason) from error
 
 
 def load_averaged(model: nn.Module, path: Path) -> None:

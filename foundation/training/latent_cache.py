@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 from tqdm import tqdm
@@ -17,6 +18,8 @@ from foundation.training.flow_batch import EncodedClip
 from foundation.transformer.conditioning import TextConditioning
 from foundation.vae.model import CausalVideoVAE
 from foundation.weights.fingerprint import latents_sha256, text_sha256
+from shared.console import note
+from shared.errors import first_line
 from shared.media.files import replacing
 from shared.toybox.mix import ToyClip, caption_clip, toy_clip
 
@@ -132,6 +135,8 @@ def cached_shards(
 ) -> list[Shard]:
     """What `encode` makes of each job, computed once and then read from a shard of the job's own.
 
+    A shard that is damaged is made again.
+
     Args:
         folder: of the shards.
         jobs: world and seeds.
@@ -141,11 +146,23 @@ def cached_shards(
     shards = []
     for world, seeds in tqdm(jobs, desc=f"encoding {folder.name}", unit="shard", disable=None):
         path = folder / f"{world}-{seeds.start:06d}-{seeds.stop:06d}.safetensors"
-        if not path.exists():
+        shard = _read_shard(path)
+        if shard is None:
             with replacing(path) as temporary:
                 temporary.write_bytes(save(encode(world, seeds)))
-        shards.append(load_file(path))
+            shard = load_file(path)
+        shards.append(shard)
     return shards
+
+
+def _read_shard(path: Path) -> Shard | None:
+    if not path.exists():
+        return None
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        note(f"{path} is damaged and is made again: {first_line(error)}")
+        return None
 
 
 def _encode_clips(

@@ -6,11 +6,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self, TextIO
 
+from foundation.training.checkpoint import set_aside
+from shared.console import note
 from shared.media.files import replacing
 
 
 class MetricsLog:
     """Appends rows to a CSV; rows after the step that a run goes on from are dropped first, whole or not at all.
+
+    A file that is no such CSV is set aside.
 
     Args:
         path: of the file; its folder is made.
@@ -22,10 +26,7 @@ class MetricsLog:
         self._path = path
         self._file: TextIO | None = None
         self._writer: csv.DictWriter | None = None
-        kept = []
-        if path.exists():
-            with path.open(newline="") as file:
-                kept = [row for row in csv.DictReader(file) if int(row["step"]) <= step]
+        kept = self._kept(step)
         if kept:
             with replacing(path) as whole, whole.open("w", newline="") as file:
                 _writer(file, kept[0], header=True).writerows(kept)
@@ -34,11 +35,33 @@ class MetricsLog:
 
     def write(self, row: Mapping[str, object]) -> None:
         """Append a row, which has the keys of the first one; the first row makes the file."""
+        if self._writer is not None and set(row) != set(self._writer.fieldnames):
+            self._set_aside()
         if self._writer is None or self._file is None:
             self._file = self._path.open("w", newline="")
             self._writer = _writer(self._file, row, header=True)
         self._writer.writerow(row)
         self._file.flush()
+
+    def _kept(self, step: int) -> list[dict[str, str]]:
+        """The rows up to a step; one that a kill cut short has values missing and is dropped."""
+        if not self._path.exists():
+            return []
+        try:
+            with self._path.open(newline="") as file:
+                rows = [row for row in csv.DictReader(file, strict=True) if None not in row.values()]
+            if any(None in row for row in rows):
+                raise ValueError("a row has more values than the header")
+            return [row for row in rows if int(row["step"]) <= step]
+        except (IsADirectoryError, KeyError, ValueError, csv.Error):
+            self._set_aside()
+            return []
+
+    def _set_aside(self) -> None:
+        if self._file is not None:
+            self._file.close()
+        self._file = self._writer = None
+        note(f"{self._path} does not hold this run's values: kept as {set_aside(self._path)}, begun anew")
 
     def __enter__(self) -> Self:
         return self

@@ -37,6 +37,11 @@ def whole(tensor: Tensor) -> Tensor:
     return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
 
 
+def local(tensor: Tensor) -> Tensor:
+    """What this process has of a tensor."""
+    return tensor.to_local() if isinstance(tensor, DTensor) else tensor
+
+
 def part(tensor: Tensor, of: Tensor) -> Tensor:
     """What this process keeps of a whole tensor: all of it, or the rows that it has of the sharded tensor `of`."""
     if not isinstance(of, DTensor):

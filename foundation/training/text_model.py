@@ -63,7 +63,9 @@ class Chats:
         end = self.end[:, None, None]
         hidden = self.narrow[:, None, None] & (row > end) & (column < end)
         seen = (column <= row) & ~hidden
-        return torch.zeros(seen.shape).masked_fill(~seen, torch.finfo(torch.float32).min)[:, None]
+        return torch.zeros(seen.shape, device=seen.device).masked_fill(~seen, torch.finfo(torch.float32).min)[
+            :, None
+        ]
 
     @property
     def said(self) -> Tensor:

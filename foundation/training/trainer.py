@@ -16,16 +16,26 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from foundation.training.averaging import MovingAverage
-from foundation.training.checkpoint import check_fits, checkpoints, prune, read_checkpoint, write_checkpoint
+from foundation.training.checkpoint import (
+    DamagedCheckpoint,
+    check_fits,
+    checkpoints,
+    damage,
+    prune,
+    read_checkpoint,
+    set_aside,
+    write_checkpoint,
+)
 from foundation.training.config import Training
 from foundation.training.loading import Samples, Share, Shares, load
 from foundation.training.memory import keep_freed_memory
 from foundation.training.metrics import MetricsLog
 from foundation.training.optimizers import muon, trapezoid
 from foundation.training.order import Order, SampleOrder
-from foundation.training.sharding import gather, gather_state, load_state, part, shards_weights, whole
+from foundation.training.sharding import gather, gather_state, load_state, local, part, shards_weights, whole
 from foundation.training.unfreezing import ProgressiveUnfreezing
-from shared.errors import ConfigError
+from shared.console import note
+from shared.errors import ConfigError, InputError
 
 Watch = Callable[[int], Mapping[str, float]]
 """Looks at the model as it is after a step: writes samples down and returns scores by name."""
@@ -126,7 +136,8 @@ class Trainer:
 
         Raises:
             KeyboardInterrupt: after Ctrl-C or SIGTERM, once the checkpoint is written.
-            WeightsError: the last checkpoint is damaged, or another recipe's.
+            WeightsError: all checkpoints are damaged, or the last whole one is another recipe's.
+            InputError: the loss or a gradient is not finite; the checkpoints stay as they are.
             ConfigError: the data are not those that the last checkpoint was trained on.
         """
         if self.accelerator.device.type == "cpu":
@@ -175,20 +186,47 @@ class Trainer:
         factor = trapezoid(self.step, config.steps, config.warmup, config.decay)
         for group, peak in zip(self.optimizer.param_groups, self.peaks, strict=True):
             group["lr"] = peak * factor
+        parts: list[dict[str, Tensor]] = []
         for share in shares:
             batch = {key: value.to(accelerator.device) for key, value in share.batch.items()}
             with nullcontext() if share is shares[-1] else accelerator.no_sync(self.objective):
                 with accelerator.autocast():
                     loss, values = self.objective(batch)
                 accelerator.backward(loss * share.weight / config.accumulate)
+            parts.append({**values, "loss": loss.detach()})
+            self._check_finite(loss, {**batch, **self.trained, **parts[-1]})
         if self.unfreezing is not None:
             self.unfreezing.hold(self.step, self.trained.items())
+        gradients = {f"gradient of {k}": p.grad for k, p in self.trained.items() if p.grad is not None}
+        total = nn.utils.get_total_norm([local(one) for one in gradients.values()])
+        self._check_finite(total, gradients)
         norm = whole(accelerator.clip_grad_norm_(self.trained.values(), config.gradient_clip))
         self.optimizer.step()
         self.optimizer.zero_grad()
         self.ema.step(self.trained.values())
         self.step += 1
-        return {**values, "loss": loss.detach(), "gradient_norm": norm, "rate": torch.tensor(factor)}
+        means = {name: torch.stack([part[name].detach() for part in parts]).mean() for name in parts[0]}
+        return {**means, "gradient_norm": norm, "rate": torch.tensor(factor)}
+
+    def _check_finite(self, value: Tensor, tensors: Mapping[str, Tensor]) -> None:
+        """Stop, on all processes at once, where a value is not finite, and name the first tensor that is not."""
+        [broken] = self._agree(not bool(value.detach().isfinite().all()))
+        if not broken:
+            return
+        own = {name: local(one.detach()) for name, one in tensors.items()}
+        bad = next(
+            (name for name, one in own.items() if not one.isfinite().all()),
+            "the whole of all tensors or processes",
+        )
+        raise InputError(
+            f"step {self.step + 1}: {bad} is not finite; nothing of this step is kept and nothing is exported. "
+            f"Lower training.learning_rate and training.adamw_learning_rate (or look at the data), and go on from "
+            f"{self._last_kept()}"
+        )
+
+    def _last_kept(self) -> str:
+        kept = checkpoints(self.output / "checkpoints")
+        return f"checkpoint {kept[-1]}" if kept else "the start: there is no checkpoint yet"
 
     def _look(self, watch: Watch, score: Callable[[Mapping[str, float]], None]) -> None:
         if self.accelerator.is_main_process:
@@ -236,23 +274,45 @@ class Trainer:
         return getattr(self.shares.samples, "fingerprint", None)
 
     def _resume(self) -> None:
+        """Go on from the last whole checkpoint; damaged ones after it are set aside.
+
+        The processes read the same files, so that they agree; the main one renames what all have looked at.
+        """
+        damaged: list[DamagedCheckpoint] = []
         found = checkpoints(self.output / "checkpoints")
-        if not found:
-            return
-        tensors, optimizer, state = read_checkpoint(found[-1])
-        check_fits(found[-1], tensors["model"], self.trained)
+        while found:
+            try:
+                self._take(found[-1])
+                break
+            except DamagedCheckpoint as error:
+                damaged.append(error)
+                aside = found.pop()
+                if not found:
+                    raise
+                self.accelerator.wait_for_everyone()
+                if self.accelerator.is_main_process:
+                    note(f"{error.what}; kept as {set_aside(aside)}, going on from {found[-1].name}")
+
+    def _take(self, path: Path) -> None:
+        tensors, optimizer, state = read_checkpoint(path)
+        check_fits(path, tensors["model"], self.trained)
         before, now = state.get("data"), self._data()
         if before is not None and now is not None and before != now:
             raise ConfigError(
-                f"the data changed since checkpoint {found[-1]} (fingerprint {before[:16]}, now {now[:16]}): bring "
+                f"the data changed since checkpoint {path} (fingerprint {before[:16]}, now {now[:16]}): bring "
                 "them back to what they were, or choose another training.output"
             )
+        with damage(path, "ema.safetensors"):
+            check_fits(path, tensors["ema"], self.trained)
+        with damage(path, "optimizer.pt"):
+            load_state(self.optimizer, optimizer)
+        with damage(path, "state.json"):
+            ema_step = int(state["ema_step"])
         with torch.no_grad():
             for (name, parameter), shadow in zip(self.trained.items(), self.ema.shadow_params, strict=True):
                 parameter.copy_(part(tensors["model"][name], parameter))
                 shadow.copy_(part(tensors["ema"][name], shadow))
-        load_state(self.optimizer, optimizer)
-        self.ema.optimization_step = state["ema_step"]
+        self.ema.optimization_step = ema_step
         self.step = state["step"]
 
     @contextmanager

@@ -237,3 +237,22 @@ def test_a_record_that_cannot_be_kept_stops_nothing(media, tmp_path):
     media.clip("a.mkv")
     (tmp_path / "file").write_text("")
     assert len(read_folder(media.root, MediaRecord(tmp_path / "file" / "media.jsonl")).items) == 1
+
+
+def test_a_caption_may_end_in_capitals(media, record):
+    media.clip("a.mkv", caption=None).with_suffix(".TXT").write_text("A red ball")
+    assert captions(read_folder(media.root, record)) == {"a.mkv": ("A red ball",)}
+
+
+def test_a_number_of_too_many_digits_is_rejected(media, record):
+    text = '{"caption": "one", "width": ' + "9" * 10_000 + "}"
+    media.clip("a.mkv", caption=None).with_suffix(".json").write_text(text)
+    assert "more digits than are read" in reasons(read_folder(media.root, record))["a.mkv"]
+
+
+def test_a_linked_folder_is_named(media, record, tmp_path_factory):
+    (media.root / "linked").symlink_to(tmp_path_factory.mktemp("elsewhere"))
+    media.clip("a.mkv")
+    folder = read_folder(media.root, record)
+    assert [item.name for item in folder.items] == ["a.mkv"]
+    assert "not followed" in reasons(folder)["linked"]

@@ -17,16 +17,19 @@ from accelerate import Accelerator
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
 from tiny_runs import Draws, Regression, config, final_weights
 from torch import nn
 
 from foundation.training.checkpoint import checkpoints, prune, read_checkpoint, write_checkpoint
+from foundation.training.latent_cache import cached_shards
 from foundation.training.metrics import MetricsLog
 from foundation.training.optimizers import orthogonalise, trapezoid
 from foundation.training.order import SampleOrder
+from foundation.training.text_model import Chats
 from foundation.training.trainer import Trainer
 from foundation.training.unfreezing import ProgressiveUnfreezing, outermost_first
-from shared.errors import ConfigError, ResourceError, WeightsError
+from shared.errors import ConfigError, InputError, ResourceError, WeightsError
 
 
 def test_a_run_that_was_killed_reaches_the_same_weights(tmp_path):
@@ -205,6 +208,7 @@ import sys
 sys.path.insert(0, {folder!r})
 from pathlib import Path
 from tiny_runs import Draws, Regression, config
+from foundation.training.text_model import Chats
 from foundation.training.trainer import Trainer
 Trainer(Regression(), Draws(), config(Path({output!r}), batch_size=4, checkpoint_minutes=9.0)).run()
 """
@@ -232,6 +236,7 @@ from accelerate.state import AcceleratorState
 from accelerate.utils import DistributedType
 from tiny_runs import Draws, Regression, config
 from torch.distributed.tensor import DTensor
+from foundation.training.text_model import Chats
 from foundation.training.trainer import Trainer
 
 prepare = AcceleratorState.__init__
@@ -351,3 +356,111 @@ def test_sharding_that_cannot_work_is_refused(tmp_path, monkeypatch):
 def test_a_tracker_that_is_not_installed_is_named(tmp_path):
     with pytest.raises(ConfigError, match="names abacus, which accelerate does not find"):
         Trainer(Regression(), Draws(), config(tmp_path, trackers=["abacus"]))
+
+
+class Broken(Draws):
+    """Samples of which the batch of one step holds a NaN."""
+
+    def batch(self, ids, generators):
+        batch = super().batch(ids, generators)
+        if len(self.seen) == 6:
+            batch["x"][0, 0] = torch.nan
+        return batch
+
+
+def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_last_checkpoint(tmp_path):
+    with pytest.raises(InputError, match=r"^step 6: x is not finite; .*step-00000005$"):
+        Trainer(Regression(), Broken(), config(tmp_path)).run()
+    weights = final_weights(tmp_path)
+    assert all(one.isfinite().all() for kind in weights.values() for one in kind.values())
+    assert checkpoints(tmp_path / "checkpoints")[-1].name == "step-00000005"
+
+
+def test_the_first_gradient_that_is_no_number_is_named(tmp_path):
+    objective = Regression()
+    objective.model[2].weight.register_hook(lambda gradient: gradient * torch.nan)
+    with pytest.raises(
+        InputError, match=r"^step 1: gradient of 2\.weight is not finite; .* no checkpoint yet$"
+    ):
+        Trainer(objective, Draws(), config(tmp_path)).run()
+
+
+def _cut(path):
+    path.write_bytes(path.read_bytes()[:-9])
+
+
+def _not_finite(path):
+    tensors = load_file(path)
+    tensors["0.weight"][0, 0] = torch.nan
+    save_file(tensors, path)
+
+
+@pytest.mark.parametrize(
+    ("name", "break_file"),
+    [
+        ("model.safetensors", Path.unlink),
+        ("ema.safetensors", Path.unlink),
+        ("model.safetensors", _cut),
+        ("ema.safetensors", _not_finite),
+        ("state.json", lambda path: path.write_text("[]")),
+        ("state.json", lambda path: path.write_text('{"step": "8"}')),
+        ("state.json", lambda path: path.write_text('{"step": 8, "ema_step": null}')),
+        ("optimizer.pt", lambda path: torch.save({}, path)),
+        ("optimizer.pt", lambda path: torch.save([], path)),
+        ("optimizer.pt", _cut),
+    ],
+)
+def test_a_run_goes_on_from_before_a_damaged_checkpoint(tmp_path, capsys, name, break_file):
+    Trainer(Regression(), Draws(), config(tmp_path / "whole")).run()
+    Trainer(Regression(), Draws(), config(tmp_path / "cut", steps=12)).run()
+    folder = tmp_path / "cut" / "checkpoints"
+    (folder / "step-notes").mkdir()
+    break_file(checkpoints(folder)[-1] / name)
+    Trainer(Regression(), Draws(), config(tmp_path / "cut")).run()
+    said = capsys.readouterr().err
+    assert f"step-00000012 is damaged ({name}: " in said
+    assert "going on from step-00000011" in said
+    assert (folder / "step-00000012.damaged").is_dir()
+    whole, cut = final_weights(tmp_path / "whole"), final_weights(tmp_path / "cut")
+    for kind in ("model", "ema"):
+        assert all(torch.equal(whole[kind][key], cut[kind][key]) for key in whole[kind])
+
+
+@pytest.mark.parametrize(
+    "content", [b"\xff\xfe\0", b"a,b\n1,2\n", b"step,loss\nx,1\n", b"step,loss\n1,2,3\n"]
+)
+def test_a_broken_log_is_set_aside(tmp_path, capsys, content):
+    path = tmp_path / "metrics.csv"
+    path.write_bytes(content)
+    with MetricsLog(path, 4) as log:
+        log.write({"step": 5, "loss": 0.5})
+    assert list(csv.DictReader(path.open())) == [{"step": "5", "loss": "0.5"}]
+    assert (tmp_path / "metrics.csv.damaged").read_bytes() == content
+    assert "metrics.csv.damaged" in capsys.readouterr().err
+
+
+def test_a_damaged_shard_of_the_cache_is_made_again(tmp_path, capsys):
+    def shards():
+        return cached_shards(tmp_path, [("a", range(2))], lambda world, seeds: {"x": torch.arange(2.0)})
+
+    shards()
+    _cut(next(tmp_path.glob("*.safetensors")))
+    assert torch.equal(shards()[0]["x"], torch.arange(2.0))
+    assert "is damaged and is made again" in capsys.readouterr().err
+
+
+def test_the_log_holds_the_mean_over_accumulated_batches(tmp_path):
+    rows = []
+    for name, changes in {"large": {"batch_size": 10}, "small": {"batch_size": 5, "accumulate": 2}}.items():
+        Trainer(Regression(), Draws(), config(tmp_path / name, steps=1, **changes)).run()
+        rows.append(next(csv.DictReader((tmp_path / name / "metrics.csv").open())))
+    for value in ("loss", "error"):
+        assert float(rows[1][value]) == pytest.approx(float(rows[0][value]), rel=1e-5)
+
+
+def test_a_mask_is_made_where_its_chats_are():
+    with torch.device("meta"):
+        numbers, flags = torch.zeros(2, dtype=torch.long), torch.zeros(2, dtype=torch.bool)
+        facts = torch.zeros(2, 3)
+        chats = Chats(torch.zeros(2, 5).long(), numbers, numbers, numbers, flags, facts, facts, facts)
+    assert chats.attend.device.type == "meta"
