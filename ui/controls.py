@@ -20,6 +20,17 @@ if TYPE_CHECKING:
 LABELS = {"cfg": "CFG", "dtype": "Precision", "lora": "LoRA", "wav": "WAV file", "into": "Into language"}
 """Of settings whose name with a capital would not do."""
 
+HELP = {
+    "model": "A model of the list, or the path of a model folder or weights file on this machine",
+    "sound_model": "A model of the list, or the path of a folder with weights for sound",
+    "music": "Music may be heard",
+    "voice": "Somebody may speak",
+    "rewrite": "Rewrite the prompt first, in words that the model was trained on",
+    "size": "Pixels, multiples of 16; choose a shape or write your own",
+    "seconds": "Length in seconds; becomes the nearest 4k + 1 frames",
+}
+"""Of settings whose line of help is about the command line."""
+
 LONG_TEXTS = ("prompt", "negative_prompt", "sound_prompt")
 
 PICTURES, FILMS, TEXTS = "image/*", "video/*,.mkv", ".txt,.yaml,.yml"
@@ -55,8 +66,13 @@ class Control:
     @property
     def help(self) -> str:
         """The setting's line of help as a sentence; a browser has no flags."""
-        line = self.about.help.replace("--", "")
+        line = HELP.get(self.name) or _without_flags(self.about.help)
         return line[:1].upper() + line[1:]
+
+    @property
+    def unset(self) -> str:
+        """What stands in the field where nothing is chosen."""
+        return _without_flags(self.about.unset)
 
     @property
     def label(self) -> str:
@@ -76,7 +92,7 @@ class Control:
             "lines": lines,
             "max_lines": 4 * lines,
             "elem_classes": wide,
-            "placeholder": self.about.unset,
+            "placeholder": self.unset,
         }
         return gr.Textbox(self.show(None), label=self.label, info=self.help, elem_id=id, **about)
 
@@ -123,7 +139,7 @@ class Number(Control):
     def draw(self, id: str) -> Component:
         import gradio as gr
 
-        about: dict[str, Any] = {"precision": 0 if self.whole else None, "placeholder": self.about.unset}
+        about: dict[str, Any] = {"precision": 0 if self.whole else None, "placeholder": self.unset}
         return gr.Number(self.show(None), label=self.label, info=self.help, elem_id=id, **about)
 
     def show(self, value: Any) -> Any:
@@ -226,7 +242,7 @@ def control(
     if choices:
         return Choice(*common, options=choices, open=True)
     if words:
-        free = [] if default is not None else [(about.unset or "not set", UNSET)]
+        free = [] if default is not None else [(_without_flags(about.unset) or "not set", UNSET)]
         only_words = all(typing.get_origin(kind) is Literal for kind in taken)
         return Choice(*common, options=[*free, *((word, word) for word in words)], open=not only_words)
     if typing.get_origin(taken[0]) is tuple:
@@ -241,3 +257,7 @@ def control(
         too_large = (about.maximum or 0) > SAFE_INTEGER
         return Digits(*common) if too_large else Number(*common, whole=taken == (int,))
     return Control(*common)
+
+
+def _without_flags(line: str) -> str:
+    return line.replace("--", "").replace("`", "")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from foundation.runtime.settings import RuntimeSettings
 from shared.config import settings as settings_of
+from shared.errors import InputError
 from ui.commands import find_command
 from ui.controls import Control, Drop, control
 
@@ -35,27 +38,42 @@ class Form:
         components: of the drawn form, in the same order.
     """
 
-    def __init__(self, command: str, choices: Choices | None = None, each: str | None = None) -> None:
+    def __init__(
+        self,
+        command: str,
+        choices: Choices | None = None,
+        each: str | None = None,
+        unset: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         """Choose the controls.
 
         Args:
             command: its name.
             choices: for settings that are text.
             each: a file setting that takes several files, and asks for a job with each.
+            unset: what the fields of these settings show without a value.
         """
         found = find_command(command)
         self.command = command
         self.controls: dict[str, Control] = {
-            name: control(found.schema(), name, *entry, (choices or {}).get(name, ()), name == each)
-            for name, entry in found.fields().items()
+            name: control(
+                found.schema(),
+                name,
+                field,
+                dataclasses.replace(about, unset=unset.get(name, about.unset)),
+                (choices or {}).get(name, ()),
+                name == each,
+            )
+            for name, (field, about) in found.fields().items()
         }
         self.components: list[Component] = []
 
-    def draw(self, everyday: Rows) -> list[Component]:
+    def draw(self, everyday: Rows, below_prompt: Callable[[], None] = lambda: None) -> list[Component]:
         """Draw the form, inside of a page.
 
         Args:
             everyday: rows of settings that are always in sight; the others are folded away.
+            below_prompt: draws what stands below the row with the prompt.
 
         Returns:
             The components, in the order of `controls`.
@@ -68,7 +86,10 @@ class Form:
             "More settings": [name for name in rest if name not in MACHINE],
             "Machine": [name for name in rest if name in MACHINE],
         }
-        drawn = self._rows(everyday)
+        upper = 1 + next((place for place, row in enumerate(everyday) if "prompt" in row), -1)
+        drawn = self._rows(everyday[:upper])
+        below_prompt()
+        drawn |= self._rows(everyday[upper:])
         for label, names in folds.items():
             if names:
                 with gr.Accordion(label, open=False, elem_classes="fold"):
@@ -93,6 +114,25 @@ class Form:
             for name, value in read.items()
             if value is not None and value != self.controls[name].default
         }
+
+    def check(self, settings: Mapping[str, Any], needs: Sequence[str]) -> None:
+        """Refuse a form that says nothing to begin with, in the form's own words.
+
+        Args:
+            settings: what the form asks for.
+            needs: settings of which one must be given.
+
+        Raises:
+            InputError: none of them is.
+        """
+        if not needs or any(name in settings for name in needs):
+            return
+        ways = [
+            f"choose a file under {one.label}" if isinstance(one, Drop) else f"enter a {one.label.lower()}"
+            for one in map(self.controls.__getitem__, needs)
+        ]
+        line = ", or ".join(ways)
+        raise InputError(line[:1].upper() + line[1:])
 
     def jobs(self, raw: Sequence[Any]) -> list[dict[str, Any]]:
         """The settings of each job that the components ask for: one per file where several ask for a job each."""

@@ -8,17 +8,68 @@ import subprocess
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
+from typing import Any
 
+from foundation.request import ModelDefaults
+from foundation.weights.defaults import DEFAULTS_FILE, HUNYUANVIDEO, read_defaults
 from foundation.weights.registry import KNOWN, STARTER, WEIGHT_SUFFIXES, here
 from shared.errors import WeightsError
 
 GIGABYTE = 1e9
+
+DECIDED = ("frames", "seconds", "steps", "cfg", "guidance")
+"""Numbers that a model decides where nothing is set, beside its size."""
+
+RELEASED = {
+    "16:9, 720p": "1280x720", "9:16, 720p": "720x1280", "4:3, 720p": "1104x832", "3:4, 720p": "832x1104",
+    "1:1, 720p": "960x960", "16:9, 540p": "960x544", "9:16, 540p": "544x960", "4:3, 540p": "832x624",
+    "3:4, 540p": "624x832", "1:1, 540p": "720x720",
+}  # fmt: skip
+"""Sizes that the released HunyuanVideo weights were made for, by shape."""
 
 
 def choices(names: Iterable[str]) -> list[tuple[str, str]]:
     """Labels and names of models; the labels say what each would take of this machine."""
     found = here()
     return [(f"{name} · {_about(name, found.get(name))}", name) for name in names]
+
+
+def defaults(name: Any, part: str = "") -> ModelDefaults | None:
+    """What a model decides where nothing is set; None for a model that is not in the list, or is damaged.
+
+    Args:
+        name: as in the list.
+        part: the folder of the model that an app takes, which may have defaults of its own.
+    """
+    if not isinstance(name, str):
+        return None
+    folder = here().get(name)
+    if folder is None:
+        return HUNYUANVIDEO if name in KNOWN else None
+    own = folder / part
+    try:
+        return read_defaults(own if (own / DEFAULTS_FILE).is_file() else folder)
+    except WeightsError:
+        return None
+
+
+def placeholders(said: ModelDefaults | None) -> dict[str, str]:
+    """What fields without a value show: what the model decides, by setting."""
+    if said is None:
+        return dict.fromkeys(DECIDED, "the model's")
+    values = {name: getattr(said, name, None) for name in DECIDED} | {"seconds": said.frames / said.fps}
+    return {name: "the model's" if value is None else f"{value:.4g}" for name, value in values.items()}
+
+
+def sizes(said: ModelDefaults | None) -> list[tuple[str, str]]:
+    """Labels and values of the sizes to choose from: the model's default, and what it was released for."""
+    if said is None:
+        return [("the model's", "")]
+    released = RELEASED if said.size == HUNYUANVIDEO.size else {}
+    return [
+        (f"{said.size}, the model's", ""),
+        *((f"{ratio} · {size}", size) for ratio, size in released.items()),
+    ]
 
 
 def check_starter(part: str) -> None:

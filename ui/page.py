@@ -13,6 +13,8 @@ import gradio as gr
 
 from shared.config import shorten
 from shared.errors import InputError, WeightsError
+from shared.toybox.palette import BACKGROUNDS, COLORS
+from shared.toybox.vocabulary import MATERIALS, MOTIONS, SHAPES
 from ui.again import Asked
 from ui.calls import Blocks, name_parameters, read_press, refusing
 from ui.commands import find_command
@@ -20,7 +22,7 @@ from ui.files import Files
 from ui.forms import Form
 from ui.gallery import Gallery, Shown
 from ui.jobs import Queue
-from ui.models import check_starter, choices
+from ui.models import DECIDED, STARTER, check_starter, choices, defaults, placeholders, sizes
 from ui.panel import Panel
 from ui.results import Results
 from ui.tabs import TABS
@@ -31,6 +33,15 @@ STATIC = Path(__file__).parent / "static"
 EXAMPLES = Path(__file__).parent / "examples"
 EXAMPLE = "example:"
 GALLERY = "gallery"
+
+TOYBOX = {
+    "shapes": SHAPES,
+    "colours": tuple(COLORS),
+    "backgrounds": tuple(BACKGROUNDS),
+    "motions": MOTIONS,
+    "sounds": MATERIALS,
+}
+"""Words that the starter weights were trained on."""
 
 EVERY = 1.0
 """Seconds between two looks at the queue."""
@@ -89,24 +100,32 @@ class Page:
     # -- a command's tab -----------------------------------------------------------------------------------
 
     def _draw_tab(self, tab: Tab, page: gr.Blocks) -> None:
-        form = Form(tab.command, {name: choices(known) for name, known in tab.models.items()}, tab.each)
+        said = defaults(STARTER.name, tab.part) if tab.models else None
+        offered = {name: choices(known) for name, known in tab.models.items()}
+        if "size" in find_command(tab.command).fields():
+            offered["size"] = sizes(said)
+        form = Form(tab.command, offered, tab.each, placeholders(said) if said else {})
         with gr.Tab(tab.title, id=tab.command) as drawn:
-            gr.HTML(view("lead", lead=tab.lead, missing=_missing(tab)), elem_classes="lead")
+            gr.HTML(
+                view("lead", lead=tab.lead, missing=_missing(tab), knows=TOYBOX if tab.models else {}),
+                elem_classes="lead",
+            )
             examples = gr.Dataset(
                 components=["textbox"], samples=[[title] for title in tab.examples], type="index",
-                show_label=False, layout="gallery", elem_classes="examples",
+                show_label=False, layout="gallery", elem_classes="examples", render=False,
             )  # fmt: skip
-            components = form.draw(tab.everyday)
+            components = form.draw(tab.everyday, examples.render)
             with gr.Row(elem_classes="start"):
                 button = gr.Button(tab.button, variant="primary", size="lg", elem_id=f"{tab.command}-start")
                 leave = gr.Button("Leave as it was", visible=False, size="lg", elem_id=f"{tab.command}-leave")
             editing, submitted = gr.State(None), gr.JSON(visible=False)  # the latter for programs
             self._remember(form, components, page)
+            self._follow_model(form, tab)
         buttons = [editing, button, leave]
 
         @refusing
         def start(job: str | None, *raw: Any) -> Any:
-            return [self._start(form, job, raw), "", *_buttons(tab, None)]
+            return [self._start(form, tab, job, raw), "", *_buttons(tab, None)]
 
         name_parameters(start, ["job", *form.controls])
 
@@ -138,8 +157,9 @@ class Page:
         self.asked.change(fill, self.asked, [*components, *buttons], **QUIET)
         drawn.select(None, None, self.tab, js=f"() => {json.dumps(tab.command)}", api_visibility="private")
 
-    def _start(self, form: Form, editing: str | None, raw: tuple[Any, ...]) -> list[str]:
+    def _start(self, form: Form, tab: Tab, editing: str | None, raw: tuple[Any, ...]) -> list[str]:
         """Queue what a form asks for, all of it or nothing; or change the job that it belongs to."""
+        form.check(form.settings(raw), tab.needs)
         asked = form.jobs(raw)
         if editing is not None:
             if len(asked) != 1:
@@ -155,6 +175,21 @@ class Page:
         keep = _KEEP.format(names=json.dumps(list(form.controls)))
         gr.on([one.change for one in components], None, components, saved, js=keep, api_visibility="private")
         page.load(form.restored, saved, components, **QUIET)
+
+    def _follow_model(self, form: Form, tab: Tab) -> None:
+        """Show in the fields what the chosen model decides."""
+        drawn = dict(zip(form.controls, form.components, strict=True))
+        numbers = [name for name in DECIDED if name in drawn]
+        if "size" not in drawn:
+            return
+
+        def show(name: str) -> list[Any]:
+            said = defaults(name, tab.part)
+            held = placeholders(said)
+            return [gr.update(choices=sizes(said)), *(gr.update(placeholder=held[one]) for one in numbers)]
+
+        model: Any = drawn["model"]
+        model.change(show, model, [drawn[name] for name in ("size", *numbers)], **QUIET)
 
     def _example(self, value: Any) -> Any:
         """An example's setting; a file of ours is put among the uploads, once."""

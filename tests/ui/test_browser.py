@@ -287,3 +287,72 @@ def test_gradio_client_drives_the_page(server):
     ids = answer[0] if isinstance(answer, list | tuple) else answer
     job = server.wait(ids[0] if isinstance(ids, list) else ids, seconds=PATIENCE / 1000)
     assert job["state"] == "done" and (server.out / job["results"][0]).is_file()
+
+
+def test_keyboard_alone_fills_and_starts_a_form(page, server):
+    page.locator("#t2v-model input").click()
+    page.locator("[role=listbox]").wait_for()
+    page.keyboard.press("Tab")
+    model = page.locator("#t2v-model input")
+    until(lambda: model.get_attribute("aria-expanded") == "false", 10)
+    page.locator("#t2v-rewrite input").first.focus()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Shift+Tab")
+    focused = "getComputedStyle(document.activeElement.closest('label')).outlineStyle"
+    assert page.evaluate(focused) == "solid"
+    write(page, "t2v-steps", 0)  # refused, so that nothing runs
+    page.locator("#t2v-prompt textarea").fill("a star")
+    page.locator("#t2v-prompt textarea").press("Control+Enter")
+    page.locator(".toast-body").wait_for()
+    assert "steps must be 1 to 1000, not 0" in page.locator(".toast-body").inner_text()
+
+
+def test_every_control_has_a_name(page):
+    nameless = """[...document.querySelectorAll("input:not([type=file]), textarea, button, fieldset, [role=button]")]
+        .filter((one) => one.checkVisibility() && !one.labels?.length && !one.ariaLabel)
+        .filter((one) => !one.textContent.trim() && !one.title).map((one) => one.outerHTML)"""
+    for tab in ("Text", "Image", "Sound", "Rewrite", "Film", "Gallery"):
+        opened(page, tab)
+        assert page.evaluate(nameless) == []
+    assert page.locator("fieldset:not([aria-label])").count() == 0
+
+
+def test_fields_of_a_row_have_their_labels_at_one_height(page):
+    tops = {
+        page.locator(f"#t2v-{name} [data-testid=block-info]").bounding_box()["y"]
+        for name in ("steps", "seed")
+    }
+    assert max(tops) - min(tops) <= 1
+
+
+def test_phone_scrolls_its_tabs_and_shows_examples_below_the_prompt(page):
+    page.set_viewport_size({"width": 390, "height": 844})
+    tabs = page.locator("#tabs [role=tab]")
+    until(lambda: tabs.count() == 6, 10)
+    assert not page.locator("#tabs .overflow-menu").is_visible()
+    opened(page, "Gallery")
+    page.locator("#gallery").wait_for()
+    opened(page, "Text")
+    prompt, examples = (page.locator(f"{one} >> visible=true").first for one in ("#t2v-prompt", ".examples"))
+    assert examples.bounding_box()["y"] > prompt.bounding_box()["y"]
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_chosen_job_scrolls_to_its_result_on_a_phone(page, server):
+    server.submit("t2v", {"prompt": "a star", "steps": 1})
+    page.locator(".lane li[data-job]").wait_for()
+    page.set_viewport_size({"width": 390, "height": 600})
+    page.locator(".lane li[data-job] .pick").scroll_into_view_if_needed()
+    page.locator(".lane li[data-job] .pick").click()
+    until(lambda: page.evaluate("document.querySelector('#stage').getBoundingClientRect().top >= -1"), 10)
+
+
+def test_drop_takes_only_its_own_kind(page, tmp_path):
+    text = tmp_path / "notes.txt"
+    text.write_text("a star")
+    opened(page, "Image")
+    page.locator("#i2v-image input[type=file]").set_input_files(text)
+    line = page.locator("#i2v-image .refused")
+    until(line.inner_text)
+    assert line.inner_text() == "notes.txt: not taken here, only image/*"
+    assert page.locator("#i2v-image figure").count() == 0

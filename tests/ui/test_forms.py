@@ -4,10 +4,14 @@ import dataclasses
 
 import pytest
 
-from shared.config import from_mapping, settings, to_mapping
+from foundation.request import check_size
+from foundation.weights.defaults import read_defaults
+from shared.config import Size, from_mapping, settings, to_mapping
+from shared.errors import InputError
 from ui.commands import COMMANDS, HOSTED, find_command
 from ui.controls import Choice, Control, Digits, Drop, Lines, Number, Switch
 from ui.forms import Form, fields
+from ui.models import STARTER, defaults, placeholders, sizes
 from ui.tabs import TABS
 
 OURS = [name for name in COMMANDS if name != "fake"]
@@ -129,3 +133,65 @@ def test_text_of_a_control_is_the_settings_own_help():
 def test_forms_have_settings_that_jobs_take():
     assert "out" not in fields("t2v") and "url" not in fields("rewrite")
     assert find_command("t2v").fields().keys() == Form("t2v").controls.keys()
+
+
+@pytest.mark.parametrize("command", OURS)
+def test_no_text_of_a_form_has_a_flag_of_the_command_line(command):
+    for one in Form(command).controls.values():
+        assert not any(word in f"{one.help} {one.unset}" for word in ("--", "`", "kinora "))
+
+
+@pytest.mark.parametrize(
+    ("command", "line"),
+    [
+        ("t2v", "Enter a prompt, or choose a file under Prompts"),
+        ("v2a", "Choose a file under Video, or enter a prompt"),
+        ("rewrite", "Enter a prompt, or choose a file under Batch"),
+    ],
+)
+def test_empty_form_is_refused_in_its_own_words(command, line):
+    (needs,) = [tab.needs for tab in TABS if tab.command == command]
+    form = Form(command)
+    with pytest.raises(InputError) as refused:
+        form.check({}, needs)
+    assert str(refused.value) == line
+    form.check({"prompt": "a star"}, needs)
+
+
+def test_what_everybody_sets_is_in_sight():
+    for tab in TABS:
+        if tab.command in ("t2v", "i2v"):
+            seen = {name for row in tab.everyday for name in row}
+            assert {
+                "prompt",
+                "negative_prompt",
+                "count",
+                "size",
+                "seconds",
+                "frames",
+                "steps",
+                "seed",
+            } <= seen
+
+
+def test_fields_show_what_the_model_decides():
+    said = read_defaults(STARTER)
+    form = Form("t2v", {"size": sizes(said)}, unset=placeholders(said))
+    assert form.controls["steps"].unset == str(said.steps)
+    assert form.controls["frames"].unset == str(said.frames)
+    assert float(form.controls["seconds"].unset) == pytest.approx(said.frames / said.fps, rel=1e-3)
+    size = form.controls["size"]
+    assert isinstance(size, Choice) and size.options == [(f"{said.size}, the model's", "")]
+
+
+def test_released_weights_offer_their_sizes_by_shape():
+    offered = dict(sizes(defaults("hunyuanvideo")))
+    assert offered["9:16, 540p · 544x960"] == "544x960" and len(offered) == 11
+    for size in filter(None, offered.values()):
+        check_size(Size(*map(int, size.split("x"))))
+
+
+@pytest.mark.parametrize("name", ["no such model", None, 7, ["starter"]])
+def test_unknown_model_leaves_the_fields_open(name):
+    assert defaults(name) is None
+    assert set(placeholders(None).values()) == {"the model's"} and sizes(None) == [("the model's", "")]

@@ -42,8 +42,16 @@ function draw() {
   element.classList.toggle("holds", held().length > 0);
 }
 
-async function take(files) {
-  line.textContent = "";
+// Whether the zone takes a file: `accept` lists kinds such as image/* and endings such as .txt.
+const isTaken = (file) =>
+  input.accept.split(",").some((kind) =>
+    kind.startsWith(".") ? file.name.toLowerCase().endsWith(kind) : file.type.startsWith(kind.replace("*", "")),
+  );
+
+async function take(offered) {
+  const files = offered.filter(isTaken);
+  const left = offered.filter((file) => !isTaken(file)).map((file) => file.name);
+  line.textContent = left.length ? `${left.join(", ")}: not taken here, only ${input.accept.split(",").join(", ")}` : "";
   zone.classList.add("busy");
   for (const file of several ? files : files.slice(0, 1)) {
     const body = new FormData();

@@ -11,8 +11,11 @@ TAB = Tab(
         ("image", "last_image", "keyframe", "extend"),
         ("prompt",),
         ("model", "fit"),
-        ("frames", "steps", "seed", "loop"),
+        ("size", "seconds", "frames"),
+        ("count", "steps", "seed", "loop"),
+        ("negative_prompt",),
     ),
+    needs=("prompt", "prompts"),
     examples={
         "A circle on gray": {
             "image": "example:circle.png", "prompt": "a red circle moves right on a gray background", "seed": 7,

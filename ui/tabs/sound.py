@@ -12,8 +12,11 @@ TAB = Tab(
         ("prompt",),
         ("music", "voice"),
         ("model", "mix"),
-        ("seconds", "loudness", "steps", "seed"),
+        ("seconds", "loudness"),
+        ("count", "steps", "seed"),
+        ("negative_prompt",),
     ),
+    needs=("video", "prompt"),
     examples={
         "A ball bounces": {"video": "example:bounce.mp4", "prompt": "a wooden ball bounces", "seed": 7},
         "Words alone": {"prompt": "a metal ball hits the ground", "seconds": 2, "seed": 7},

@@ -22,6 +22,7 @@ class Tab:
         everyday: rows of settings that are always in sight.
         examples: titles and settings that work at once with the starter weights; a value `example:NAME` is a file of
             `ui/examples`.
+        needs: settings of which one must be given; none where the command decides.
         each: a file setting that takes several files, and asks for a job with each.
         takes: which setting a result of each kind comes to when it is sent here.
         models: settings that name a model, and registered models that they can name.
@@ -34,6 +35,7 @@ class Tab:
     button: str
     everyday: tuple[tuple[str, ...], ...]
     examples: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    needs: tuple[str, ...] = ()
     each: str | None = None
     takes: Mapping[Kind, str] = field(default_factory=dict)
     models: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: {"model": ("starter",)})

@@ -7,7 +7,14 @@ TAB = Tab(
     title="Text",
     lead="A sentence becomes a clip, or a picture.",
     button="Make the clip",
-    everyday=(("prompt",), ("rewrite", "model"), ("size", "frames", "steps", "seed")),
+    everyday=(
+        ("prompt",),
+        ("rewrite", "model"),
+        ("size", "seconds", "frames"),
+        ("count", "steps", "seed"),
+        ("negative_prompt",),
+    ),
+    needs=("prompt", "prompts"),
     examples={
         "A red circle moves right": {"prompt": "a red circle moves right on a gray background", "seed": 7},
         "A ball slides over a wall": {
