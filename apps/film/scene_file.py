@@ -112,6 +112,21 @@ class _Loader(yaml.SafeLoader):
             names.add(str(key.value))
         return super().construct_mapping(node, deep)
 
+    def construct_object(self, node: Any, deep: bool = False) -> Any:
+        if not isinstance(node, yaml.ScalarNode):
+            return super().construct_object(node, deep)
+        try:
+            return super().construct_object(node, deep)
+        except (
+            ValueError,
+            LookupError,
+            AttributeError,
+            TypeError,
+            OverflowError,
+        ):  # what the tags' readers raise
+            tag = node.tag.rpartition(":")[2]
+            raise _refused(f"{shorten(node.value)} is no {tag}", node) from None
+
     def construct_number(self, node: Any) -> int:
         if len(node.value) > LONGEST_NUMBER:
             raise _refused(f"{shorten(node.value)} is too long for a number", node)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,12 @@ from shared.errors import WeightsError, first_line
 WRAPPERS = ("module", "ema", "state_dict")
 """Outer keys of a pickled checkpoint, in the order in which they are preferred."""
 
+_WRAPPED = re.compile(r"\b(?:_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\.")
+"""What torch.compile, FSDP and activation checkpointing put into the names of the modules that they wrap."""
+
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
-    """All tensors of a file, or of a folder's safetensors files, by key.
+    """All tensors of a file, or of a folder's safetensors files, by key, without the names of wrappers.
 
     Pickles are opened by torch's restricted unpickler, which builds tensors and plain containers only.
 
@@ -37,7 +41,18 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         raise WeightsError(f"{path} is no weights file: {', '.join(WEIGHT_SUFFIXES)} are read")
     if path.suffix == GGUF:
         return read_gguf(path)
-    return _read_safetensors(path) if path.suffix == ".safetensors" else _read_pickle(path)
+    stored = _read_safetensors(path) if path.suffix == ".safetensors" else _read_pickle(path)
+    return _strip_wrappers(stored, path)
+
+
+def _strip_wrappers(tensors: Mapping[str, Tensor], path: Path) -> dict[str, Tensor]:
+    stripped: dict[str, Tensor] = {}
+    for key, tensor in tensors.items():
+        name = _WRAPPED.sub("", key)
+        if name in stripped:
+            raise WeightsError(f"{path} holds {name[:60]} twice, once as {key[:80]}: one of them is expected")
+        stripped[name] = tensor
+    return stripped
 
 
 def _read_folder(folder: Path) -> dict[str, Tensor]:
@@ -68,7 +83,10 @@ def _read_pickle(path: Path) -> dict[str, Tensor]:
         loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except Exception as error:  # a damaged pickle can raise anything; nothing of it is kept
         raise WeightsError(f"{path} {_pickle_fault(error)}") from error
-    tensors = _unwrap(loaded)
+    try:
+        tensors = _unwrap(loaded)
+    except RecursionError:
+        raise WeightsError(f"{path} holds itself: a mapping of names to tensors is expected") from None
     if not isinstance(tensors, Mapping) or not tensors:
         raise WeightsError(f"{path} holds no weights: a mapping of names to tensors is expected")
     for key, tensor in tensors.items():
@@ -82,8 +100,16 @@ def _read_pickle(path: Path) -> dict[str, Tensor]:
 
 
 def _unwrap(loaded: Any) -> Any:
-    """The mapping inside of the wrappers, as deep as they go."""
+    """The mapping inside of the wrappers, as deep as they go.
+
+    Raises:
+        RecursionError: a mapping is inside of itself.
+    """
+    seen: set[int] = set()
     while isinstance(loaded, Mapping):
+        if id(loaded) in seen:
+            raise RecursionError
+        seen.add(id(loaded))
         inner = next((loaded[name] for name in WRAPPERS if isinstance(loaded.get(name), Mapping)), None)
         if inner is None:
             return loaded

@@ -167,6 +167,8 @@ def _with_app(parts: ModelParts, folder: Path) -> ModelParts:
 
 
 def _whole_parts(name: str, place: Path, base: str | None) -> ModelParts:
+    if place.name in PARTS and place.name != "transformer" and (place.parent / INDEX_FILE).is_file():
+        raise WeightsError(f"{name} is the {place.name} of a model: give the model's folder, {place.parent}")
     if place.is_file() or (place / "config.json").is_file():
         return dataclasses.replace(_find_rest(name, base or BASE), transformer=place)
     if base is not None:

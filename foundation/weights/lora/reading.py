@@ -33,7 +33,7 @@ LoraLayout = Literal["diffusers", "official", "kohya"]
 
 DTYPES = (torch.float32, torch.bfloat16, torch.float16)
 
-_PREFIXES = ("", "transformer.", "diffusion_model.", "model.diffusion_model.", "base_model.model.")
+_PREFIX = re.compile(r"(?:(?:module|base_model|model|diffusion_model|transformer)\.)*")
 _KOHYA_PREFIXES = ("lora_unet_", "lora_transformer_")
 
 _KEY = re.compile(
@@ -41,6 +41,7 @@ _KEY = re.compile(
     r"(?:(?P<down>lora_A|lora_down|lora\.down)|(?P<up>lora_B|lora_up|lora\.up))(?:\.\w+)?\.weight"
     r"|(?P<alpha>alpha))"
 )
+_BIAS = re.compile(r"(?P<layer>.+?)\.(?:(?:lora_B|lora_up|lora\.up)(?:\.\w+)?\.bias|diff_b|diff)")
 _OTHER_KINDS = {
     "lokr_": "a LoKr adapter",
     "hada_": "a LoHa adapter",
@@ -90,6 +91,7 @@ def read_lora(path: Path) -> LoraFile:
 
 def _read(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str]) -> LoraFile:
     named, unknown = _by_layer(tensors)
+    _refuse_biases(unknown)
     if not named:
         raise WeightsError(f"holds {describe(tensors)}; a LoRA for HunyuanVideo is needed")
     alpha = AlphaRule.read(metadata)
@@ -118,11 +120,10 @@ def _read(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str]) -
 
 def locate(name: str) -> tuple[LoraLayout, str] | None:
     """The layout and the layer that a LoRA's name for a layer means; None: there is no such layer."""
-    for prefix in _PREFIXES:
-        layer = name.removeprefix(prefix)
-        layout = layout_of(layer)
-        if layout is not None:
-            return layout, layer
+    name = _PREFIX.sub("", name, count=1)
+    layout = layout_of(name)
+    if layout is not None:
+        return layout, name
     for prefix in _KOHYA_PREFIXES:
         layer = dotted(name.removeprefix(prefix)) if name.startswith(prefix) else None
         if layer is not None:
@@ -149,6 +150,13 @@ def _by_layer(keys: Iterable[str]) -> tuple[dict[str, dict[str, str]], list[str]
     return named, others
 
 
+def _refuse_biases(keys: Iterable[str]) -> None:
+    for key in keys:
+        match = _BIAS.fullmatch(key)
+        if match is not None and locate(match["layer"]) is not None:
+            raise WeightsError(f"{key} changes a bias or a whole weight: only low-rank factors are read")
+
+
 def _pair(
     name: str, own: Mapping[str, str], tensors: Mapping[str, Tensor], rule: AlphaRule, layer: str
 ) -> Pair:
@@ -158,6 +166,9 @@ def _pair(
     down, up = tensors[own["down"]], tensors[own["up"]]
     if down.dtype not in DTYPES or up.dtype not in DTYPES:
         raise WeightsError(f"{name} holds {down.dtype} and {up.dtype}; floating numbers are needed")
+    for key in (own["down"], own["up"]):
+        if not torch.isfinite(tensors[key]).all():
+            raise WeightsError(f"{key} holds NaN or infinity; finite numbers are needed")
     if down.ndim < 2 or up.ndim != down.ndim or not 0 < len(down) == up.shape[1]:
         raise WeightsError(
             f"{name} has factors of shapes {tuple(down.shape)} and {tuple(up.shape)}, which make no product"
@@ -166,6 +177,8 @@ def _pair(
 
 
 def _alpha(name: str, tensor: Tensor) -> float:
-    if tensor.numel() != 1 or not torch.isfinite(tensor).all():
-        raise WeightsError(f"{name} has an alpha of shape {tuple(tensor.shape)}; one finite number is needed")
+    if tensor.numel() != 1 or tensor.is_complex() or not torch.isfinite(tensor).all():
+        raise WeightsError(
+            f"{name} has an alpha of shape {tuple(tensor.shape)} and {tensor.dtype}; one finite number is needed"
+        )
     return float(tensor)

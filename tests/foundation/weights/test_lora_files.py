@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 from diffusers.loaders.lora_conversion_utils import _convert_hunyuan_video_lora_to_diffusers
-from lora_files import ALPHA, LAYERS, PROGRAMS, RANK, diffusers_factors, write_as
+from lora_files import ALPHA, LAYERS, PROGRAMS, RANK, WIDTH, diffusers_factors, write_as
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
@@ -287,3 +287,45 @@ def test_a_scale_stands_behind_the_last_colon(written, file, scale):
 def test_a_scale_that_is_no_number_in_range_is_refused(written):
     with pytest.raises(ValueError, match="FILE or FILE:SCALE with a scale from -10 to 10"):
         Lora.parse(written)
+
+
+WRAPPED = [
+    "_orig_mod.",
+    "module.",
+    "module._orig_mod.",
+    "base_model.model.transformer.",
+    "transformer._orig_mod.",
+]
+
+
+@pytest.mark.parametrize("prefix", WRAPPED)
+def test_a_lora_of_a_wrapped_model_is_the_lora_of_the_model(prefix, tmp_path):
+    plain = write_as("diffusers-model", tmp_path / "plain.safetensors")
+    wrapped = {f"{prefix}{key}": tensor for key, tensor in load_file(plain).items()}
+    save_file(wrapped, tmp_path / "wrapped.safetensors")
+    expected, actual = read_lora(plain).pairs, read_lora(tmp_path / "wrapped.safetensors").pairs
+    assert actual.keys() == expected.keys()
+    for layer, pair in actual.items():
+        assert torch.equal(pair.up @ pair.down, expected[layer].up @ expected[layer].down)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("lora_A.weight", float("nan"), "lora_A.weight holds NaN or infinity"),
+        ("lora_B.weight", float("inf"), "lora_B.weight holds NaN or infinity"),
+        ("alpha", float("nan"), "one finite number"),
+        ("alpha", 1j, "one finite number"),
+        ("lora_B.bias", 0.5, "lora_B.bias changes a bias"),
+        ("lora_B.default.bias", 0.5, "lora_B.default.bias changes a bias"),
+        ("diff_b", 0.5, "diff_b changes a bias"),
+    ],
+)
+def test_what_would_be_dropped_or_break_numbers_is_refused_by_name(key, value, words, tmp_path):
+    tensors = load_file(write_as("comfy", tmp_path / "whole.safetensors"))
+    name = f"diffusion_model.double_blocks.0.img_attn_proj.{key}"
+    shape = tensors[name].shape if name in tensors else (WIDTH,)
+    tensors[name] = torch.full(shape, value)
+    save_file(tensors, tmp_path / "odd.safetensors")
+    with pytest.raises(WeightsError, match=words):
+        read_lora(tmp_path / "odd.safetensors")

@@ -247,3 +247,8 @@ def test_a_transformer_folder_saved_alone_is_read_back(tmp_path, model_folder):
     assert parts.transformer == model_folder / "transformer"
     assert parts.vae == model_folder / "vae"
     assert VideoTransformer.from_pretrained(parts.transformer).config.num_layers == 2
+
+
+def test_a_part_of_a_model_is_refused_as_that_part(model_folder):
+    with pytest.raises(WeightsError, match="is the vae of a model: give the model's folder"):
+        TextToVideoPipeline.from_pretrained(str(model_folder / "vae"), device="cpu")

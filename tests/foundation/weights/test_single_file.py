@@ -175,3 +175,27 @@ def test_a_model_can_be_saved_over_the_files_it_was_loaded_from(model, part, tmp
     ]  # fmt: skip
     assert_same_model(load_model(VideoTransformer, tmp_path, torch.float32), model)
     assert_same_model(loaded, model)
+
+
+@pytest.mark.parametrize("wrap", ["_orig_mod.", "module._orig_mod.", "_fsdp_wrapped_module."])
+def test_a_wrapped_model_is_told_as_the_model(model, wrap, tmp_path):
+    state = {
+        wrap + key.replace("blocks.0.", "blocks.0._checkpoint_wrapped_module."): tensor
+        for key, tensor in model.state_dict().items()
+    }
+    path = write(state, tmp_path / "wrapped.safetensors")
+    assert_same_model(load_model(VideoTransformer, path, torch.float32), model)
+
+
+def test_a_layer_that_is_there_with_and_without_a_wrapper_is_refused(model, tmp_path):
+    state = model.state_dict()
+    state["_orig_mod.proj_out.bias"] = state["proj_out.bias"] + 1
+    with pytest.raises(WeightsError, match=r"holds proj_out\.bias twice"):
+        load_model(VideoTransformer, write(state, tmp_path / "twice.safetensors"), torch.float32)
+
+
+def test_a_pickle_that_holds_itself_is_refused(tmp_path):
+    loop = {}
+    loop["module"] = {"state_dict": loop}
+    with pytest.raises(WeightsError, match="holds itself"):
+        load_model(VideoTransformer, write(loop, tmp_path / "loop.pt"), torch.float32)
