@@ -9,25 +9,51 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from foundation.training.cli import Recipe
 
 RECIPES = {
-    "mel_vae": ("apps.v2a.recipes.mel_vae", "the sound codec's VAE, from rendered sounds"),
-    "vocoder": ("apps.v2a.recipes.vocoder", "the sound codec's vocoder, on what comes back from its VAE"),
-    "i2v": ("apps.i2v.recipes.i2v", "image-to-video, from text-to-video weights"),
-    "i2v_portrait": ("apps.i2v.recipes.i2v_portrait", "image-to-video, fine-tuned on clips of people"),
-    "i2v_lora": ("apps.i2v.recipes.i2v_lora", "image-to-video as an adapter"),
+    "mel_vae": ("apps.v2a.recipes.mel_vae", "MelVAEConfig", "the sound codec's VAE, from rendered sounds"),
+    "vocoder": (
+        "apps.v2a.recipes.vocoder",
+        "VocoderConfig",
+        "the sound codec's vocoder, on its VAE's outputs",
+    ),
+    "i2v": ("apps.i2v.recipes.i2v", "I2VConfig", "image-to-video, from text-to-video weights"),
+    "i2v_portrait": (
+        "apps.i2v.recipes.i2v_portrait",
+        "I2VConfig",
+        "image-to-video, fine-tuned on clips of people",
+    ),
+    "i2v_lora": ("apps.i2v.recipes.i2v_lora", "I2VLoRAConfig", "image-to-video as an adapter"),
     "av_consistency": (
         "apps.v2a.recipes.av_consistency",
+        "AVConsistencyConfig",
         "which sound belongs to which picture, and the small encoders of v2a",
     ),
-    "av_clip": ("apps.v2a.recipes.av_clip", "CLIP's eyes of v2a, on what things sound like"),
-    "v2a": ("apps.v2a.recipes.v2a", "the sound transformer, on frozen latents"),
-    "v2a_lora": ("apps.v2a.recipes.v2a_lora", "an adapter for it, from a few clips with sound"),
-    "rewrite": ("apps.prompt_rewrite.recipes.rewrite", "the starter's prompt rewriter, from nothing"),
-    "rewrite_lora": ("apps.prompt_rewrite.recipes.rewrite_lora", "an adapter for a chat model, on pairs"),
+    "av_clip": ("apps.v2a.recipes.av_clip", "AVClipConfig", "CLIP's eyes of v2a, on what things sound like"),
+    "v2a": ("apps.v2a.recipes.v2a", "V2AConfig", "the sound transformer, on frozen latents"),
+    "v2a_lora": (
+        "apps.v2a.recipes.v2a_lora",
+        "V2ALoRAConfig",
+        "an adapter for it, from a few clips with sound",
+    ),
+    "rewrite": (
+        "apps.prompt_rewrite.recipes.rewrite",
+        "RewriteConfig",
+        "the starter's rewriter, from nothing",
+    ),
+    "rewrite_lora": (
+        "apps.prompt_rewrite.recipes.rewrite_lora",
+        "RewriteLoRAConfig",
+        "a LoRA for a chat model, on pairs",
+    ),
 }
-"""Name -> module with `Config` and `run`, and its line of help; `conf/recipe/NAME.yaml` is in the app's folder."""
+"""Name -> module with `run`, class of its settings in `recipes/config.py`, and its line of help.
+
+`conf/recipe/NAME.yaml` is in the app's folder."""
 
 EVALUATIONS = {
     "codec": ("apps.v2a.codec.evaluation", "what sounds lose on their way to latents and back"),
@@ -44,12 +70,22 @@ DATA = {"v2a": ("apps.v2a.curation.cli", "which clips have a sound that is worth
 """Name -> module with `main`, which takes the words behind the name, and its line of help."""
 
 
+def recipes() -> dict[str, Recipe]:
+    """The foundation's recipes and the apps', by name."""
+    from foundation.training import cli
+
+    own = {
+        name: cli.Recipe(module, f"{module.rsplit('.', 1)[0]}.config:{schema}", about, conf_of(module))
+        for name, (module, schema, about) in RECIPES.items()
+    }
+    return {**cli.RECIPES, **own}
+
+
 def train(argv: Sequence[str]) -> None:
     """`kinora train`: the foundation's recipes and the apps'."""
     from foundation.training import cli
 
-    recipes = {name: cli.Recipe(module, about, conf_of(module)) for name, (module, about) in RECIPES.items()}
-    cli.main(argv, {**cli.RECIPES, **recipes})
+    cli.main(argv, recipes())
 
 
 def conf_of(module: str) -> Path:

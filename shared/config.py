@@ -74,6 +74,20 @@ def setting(default: Any, help: str, **about: Any) -> Any:
     return dataclasses.field(default=default, metadata={"setting": Setting(help, **about)})
 
 
+def bounded(default: Any, minimum: float | None = None, maximum: float | None = None) -> Any:
+    """A field of a recipe's configuration with bounds (inclusive); `check_bounds` holds them.
+
+    Args:
+        default: a value, or a function that makes it where it is mutable.
+        minimum: of a number, or of every number in a list.
+        maximum: likewise.
+    """
+    metadata = {"setting": Setting("", minimum, maximum)}
+    if callable(default):
+        return dataclasses.field(default_factory=default, metadata=metadata)
+    return dataclasses.field(default=default, metadata=metadata)
+
+
 def settings(cls: type[Schema]) -> dict[str, tuple[dataclasses.Field, Setting]]:
     """The fields of a request by name, with their settings: its own as declared, then those of its bases."""
     homes = reversed(list(enumerate(cls.__mro__)))
@@ -256,6 +270,35 @@ def check(request: Schema) -> None:
             low, high = about.minimum, about.maximum
             if (low is not None and value < low) or (high is not None and value > high):
                 raise InputError(f"{name} must be {_bounds(about)}, not {value}")
+
+
+def check_bounds(configuration: Any, path: str = "") -> None:
+    """Hold every number of a nested configuration to the bounds of its field.
+
+    Args:
+        configuration: a dataclass, whose fields may be dataclasses or mappings of them.
+        path: of the configuration within a larger one, ends in a dot.
+
+    Raises:
+        InputError: the line names the setting, its value and its bounds.
+    """
+    for field in dataclasses.fields(configuration):
+        value, name = getattr(configuration, field.name), f"{path}{field.name}"
+        inner = value if isinstance(value, Mapping) else {"": value}
+        for key, one in inner.items():
+            if dataclasses.is_dataclass(one):
+                check_bounds(one, f"{name}.{key}." if key else f"{name}.")
+        about = field.metadata.get("setting")
+        if about is not None:
+            for number in value if isinstance(value, list | tuple) else [value]:
+                if isinstance(number, int | float) and not _within(number, about):
+                    raise InputError(f"{name}: {_bounds(about)} expected, got {number}")
+
+
+def _within(number: float, about: Setting) -> bool:
+    low = -math.inf if about.minimum is None else about.minimum
+    high = math.inf if about.maximum is None else about.maximum
+    return math.isfinite(number) and low <= number <= high
 
 
 def _bounds(about: Setting) -> str:

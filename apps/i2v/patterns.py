@@ -12,32 +12,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from shared.errors import ConfigError
+from apps.i2v.recipes.config import PatternShares
 
 MOST_KEYFRAMES = 4
 MOST_CONTINUED = 3
 """Latent frames of a clip that its continuation sees at most."""
-
-
-@dataclass
-class PatternShares:
-    """How often each pattern is drawn, relative to the others."""
-
-    first: float = 0.45
-    both_ends: float = 0.2
-    keyframes: float = 0.15
-    continued: float = 0.2
-
-    def __post_init__(self) -> None:
-        shares = self.as_list()
-        if min(shares) < 0 or not sum(shares) > 0:
-            raise ConfigError(
-                f"shares of patterns are {shares}; none may be negative, and one must be above 0"
-            )
-
-    def as_list(self) -> list[float]:
-        """In the order of `draw_pattern`."""
-        return [self.first, self.both_ends, self.keyframes, self.continued]
 
 
 DEFAULT_SHARES = PatternShares()

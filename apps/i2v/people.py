@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from apps.i2v.recipes.config import People
 from foundation.weights.record import file_sha256
 from shared.config import local_path
 from shared.console import note
@@ -32,21 +33,6 @@ Detector = Callable[[Sequence["NDArray[np.uint8]"]], "list[NDArray[np.floating]]
 PERSON = 1
 """The label of persons in COCO."""
 LEAST_SURE = 0.7
-
-
-@dataclass
-class People:
-    """Which clips of a folder are left out for what they show of people.
-
-    `detector` is a file of weights of torchvision's `fasterrcnn_mobilenet_v3_large_320_fpn`; without one nothing is
-    left out. `looks` frames of a clip are looked at. None may show more than `most` persons, and the largest person
-    must take `smallest` of the height in one of them.
-    """
-
-    detector: str | None = None
-    looks: int = 3
-    most: int = 5
-    smallest: float = 0.3
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from copy import deepcopy
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from apps.prompt_rewrite.recipes.config import RewriterSize
 from foundation.text.starter import (
     BEGIN,
     END_OF_TURN,
@@ -15,7 +15,6 @@ from foundation.text.starter import (
     HEADER_END,
     PAD,
     WORDS,
-    LlamaSize,
     llama_config,
     train_tokenizer,
 )
@@ -35,18 +34,6 @@ TEMPLATE = (
     f"{{% if add_generation_prompt %}}{HEADER_END}{{% endif %}}"
 )
 """Mode, prompt and rewrite with one mark before each: on a CPU every token of a chat costs as much as an answer's."""
-
-
-@dataclass
-class RewriterSize(LlamaSize):
-    """Widths and depths of the starter's rewriter: 1.2 million parameters."""
-
-    vocabulary: int = 3072
-    hidden: int = 128
-    layers: int = 4
-    heads: int = 4
-    mlp: int = 352
-    longest: int = 768
 
 
 def rewriter_tokenizer(texts: Iterable[str], vocabulary: int) -> Tokenizer:

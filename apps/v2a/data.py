@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -16,7 +15,8 @@ from torch.nn.utils.rnn import pad_sequence
 from apps.v2a.captions import entry_captions
 from apps.v2a.encoders import Encoders, fingerprint
 from apps.v2a.preprocess import watch
-from apps.v2a.toybox import ToySounds, caption, seen, training_rate
+from apps.v2a.recipes.config import DropOut, ToySounds
+from apps.v2a.toybox import caption, seen, training_rate
 from foundation.data.folder import Item, read_folder
 from foundation.flow.objective import logit_normal_sigma
 from foundation.training.latent_cache import Shard, cached_shards
@@ -44,14 +44,6 @@ class Texts:
         variant = int(generator.integers(self.lengths.shape[1]))
         start, length = int(self.starts[clip, variant]), int(self.lengths[clip, variant])
         return self.tokens[start : start + length]
-
-
-@dataclass
-class DropOut:
-    """Shares of samples that are trained without their text, and without their video."""
-
-    text: float = 0.1
-    video: float = 0.1
 
 
 class SoundSamples:

@@ -25,9 +25,6 @@ from foundation.transformer.model import FinalNorm
 from foundation.weights.stored import StoredModel
 from shared.errors import InputError
 
-LORA_TARGETS = ("to_q", "to_k", "to_v", "to_out", "ff.net.0.proj", "ff.net.2", "proj_mlp", "proj_out")
-"""The linear layers of the blocks but for their modulations."""
-
 FEATURES_RATIO = 1.0
 """Width within a feature projection's SwiGLU, in widths of the transformer."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
@@ -14,6 +13,8 @@ from shared.config import shorten
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
     from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast, T5EncoderModel
+
+    from apps.v2a.recipes.config import T5Size
 
 LONGEST = 77
 """Tokens of a prompt; more are cut, said aloud."""
@@ -49,16 +50,6 @@ class SoundText:
         ids, mask = tokens.input_ids.to(self.model.device), tokens.attention_mask.to(self.model.device)
         states = self.model(input_ids=ids, attention_mask=mask).last_hidden_state
         return [row[: int(length)] for row, length in zip(states, mask.sum(dim=1), strict=True)]
-
-
-@dataclass
-class T5Size:
-    """Width and depth of a T5 encoder trained from nothing."""
-
-    hidden: int = 64
-    layers: int = 2
-    heads: int = 4
-    mlp: int = 128
 
 
 def t5_tokenizer(pieces: Tokenizer) -> PreTrainedTokenizerFast:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from apps.v2a.captions import NONE, merged
@@ -21,14 +19,6 @@ OWN_RATE = 0.5
 MATERIAL, STRUCTURED, MUSIC, SPEECH = 0.5, 0.5, 0.9, 0.3
 """Shares of captions that name the material; of those without music, and with it, that have named parts; and of those
 that also say that nobody speaks."""
-
-
-@dataclass
-class ToySounds:
-    """Clips that are rendered, and captions of each."""
-
-    clips: int = 6000
-    variants: int = 4
 
 
 def seen(toy: ToySound, fps: float, sides: tuple[int, ...]) -> Seen:

@@ -7,13 +7,15 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from apps.v2a.layout import AudioLayout
 from foundation.weights.defaults import DEFAULTS_FILE
-from foundation.weights.registry import WEIGHT_SUFFIXES, resolve
+from foundation.weights.registry import WEIGHT_SUFFIXES, locate, resolve
 from shared.config import local_path
 from shared.errors import ConfigError, WeightsError
 from shared.media.files import replacing
@@ -40,6 +42,35 @@ class SoundDefaults:
     steps: int = 25
     shift: float = 1.0
     cfg: float = 3.0
+
+
+def sound_folder(name: str) -> Path:
+    """Where a recipe finds parts of video-to-audio: in a folder of them, or in the folder `v2a` of a model.
+
+    Raises:
+        WeightsError: nothing of that name is here.
+    """
+    folder = locate(name)
+    return folder / FOLDER if (folder / FOLDER).is_dir() else folder
+
+
+def bring_frozen_parts(base: Path, folder: Path) -> None:
+    """Put the parts that a transformer was trained on beside it, so that its folder is a whole model.
+
+    Files are linked where the disk allows it, and copied elsewhere.
+    """
+    if base.resolve() == folder.resolve():
+        return
+    for part in sorted(base.iterdir()):
+        if part.is_dir() and part.name != "transformer" and not (folder / part.name).exists():
+            shutil.copytree(part, folder / part.name, copy_function=_link)
+
+
+def _link(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
 
 
 def find_folder(name: str) -> Path:

@@ -3,9 +3,10 @@
 Same classes and folders as the released weights, so that every line of loading and encoding code is shared.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterable
 from copy import deepcopy
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
         LlavaForConditionalGeneration,
         PreTrainedTokenizerFast,
     )
+
+    from foundation.training.config import LlamaSize, StarterSize
 
 BEGIN, PAD, END_OF_TURN, IMAGE = "<|begin_of_text|>", "<pad>", "<|eot_id|>", "<image>"
 HEADER, HEADER_END = "<|start_header_id|>", "<|end_header_id|>"
@@ -55,40 +58,6 @@ PICTURE_TEMPLATE = PromptTemplate(turn("system", f"{IMAGE}\nvideo") + turn("user
 
 LONGEST_CHAT = 1024
 """Tokens that the starter's language model reads."""
-
-
-@dataclass
-class LlamaSize:
-    """Width and depth of a small Llama: pieces, channels, blocks, heads, and channels within a block's MLP."""
-
-    vocabulary: int
-    hidden: int
-    layers: int
-    heads: int
-    mlp: int
-
-
-@dataclass
-class StarterSize(LlamaSize):
-    """Widths and depths of the starter's encoders."""
-
-    vocabulary: int = 1536
-    hidden: int = 128
-    layers: int = 6
-    heads: int = 4
-    mlp: int = 352
-    clip_hidden: int = 96
-    clip_layers: int = 4
-    clip_heads: int = 4
-    clip_mlp: int = 192
-    projection: int = 96
-    image_size: int = 64
-    patch: int = 8
-
-    @property
-    def image_tokens(self) -> int:
-        """Tokens that a picture becomes in the language model."""
-        return (self.image_size // self.patch) ** 2
 
 
 def train_tokenizer(texts: Iterable[str], vocabulary: int, words: str = WORDS) -> Tokenizer:
@@ -127,7 +96,7 @@ def kept_tokenizer(path: Path, train: Callable[[], Tokenizer]) -> Tokenizer:
     return Tokenizer.from_file(str(path))
 
 
-def chat_tokenizer(tokenizer: Tokenizer) -> "PreTrainedTokenizerFast":
+def chat_tokenizer(tokenizer: Tokenizer) -> PreTrainedTokenizerFast:
     """The language model's tokenizer, which brings its own prompt templates."""
     from transformers import PreTrainedTokenizerFast
 
@@ -147,7 +116,7 @@ def chat_tokenizer(tokenizer: Tokenizer) -> "PreTrainedTokenizerFast":
     )
 
 
-def clip_tokenizer(tokenizer: Tokenizer) -> "PreTrainedTokenizerFast":
+def clip_tokenizer(tokenizer: Tokenizer) -> PreTrainedTokenizerFast:
     """CLIP's tokenizer: the same pieces between CLIP's two marks."""
     from transformers import PreTrainedTokenizerFast
 
@@ -166,7 +135,7 @@ def clip_tokenizer(tokenizer: Tokenizer) -> "PreTrainedTokenizerFast":
     )
 
 
-def llama_config(size: LlamaSize, tokenizer: "PreTrainedTokenizerFast", longest: int) -> "LlamaConfig":
+def llama_config(size: LlamaSize, tokenizer: PreTrainedTokenizerFast, longest: int) -> LlamaConfig:
     """A Llama of a size that reads `longest` tokens; its output head is its embedding."""
     from transformers import LlamaConfig
 
@@ -185,7 +154,7 @@ def llama_config(size: LlamaSize, tokenizer: "PreTrainedTokenizerFast", longest:
     )
 
 
-def build_mllm(size: StarterSize, tokenizer: "PreTrainedTokenizerFast") -> "LlavaForConditionalGeneration":
+def build_mllm(size: StarterSize, tokenizer: PreTrainedTokenizerFast) -> LlavaForConditionalGeneration:
     """A LLaVA with a small Llama; its vision tower is the one that CLIP trains."""
     from transformers import LlavaConfig, LlavaForConditionalGeneration
 
@@ -200,7 +169,7 @@ def build_mllm(size: StarterSize, tokenizer: "PreTrainedTokenizerFast") -> "Llav
     return LlavaForConditionalGeneration(config)
 
 
-def build_clip(size: StarterSize, tokenizer: "PreTrainedTokenizerFast") -> "CLIPModel":
+def build_clip(size: StarterSize, tokenizer: PreTrainedTokenizerFast) -> CLIPModel:
     """Both towers of CLIP with their projections."""
     from transformers import CLIPConfig, CLIPModel, CLIPTextConfig
 
@@ -225,7 +194,7 @@ def build_clip(size: StarterSize, tokenizer: "PreTrainedTokenizerFast") -> "CLIP
     )
 
 
-def _vision_config(size: StarterSize) -> "CLIPVisionConfig":
+def _vision_config(size: StarterSize) -> CLIPVisionConfig:
     from transformers import CLIPVisionConfig
 
     return CLIPVisionConfig(
@@ -240,7 +209,7 @@ def _vision_config(size: StarterSize) -> "CLIPVisionConfig":
 
 
 def save_starter(
-    folder: Path, mllm: "LlavaForConditionalGeneration", clip: "CLIPModel", tokenizer: Tokenizer
+    folder: Path, mllm: LlavaForConditionalGeneration, clip: CLIPModel, tokenizer: Tokenizer
 ) -> None:
     """Write `text_encoder`, `tokenizer`, `text_encoder_2`, `tokenizer_2` and `image_processor`, in bf16."""
     import torch

@@ -10,31 +10,49 @@ from typing import Any
 from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
 from hydra.errors import HydraException
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from shared.config import near_miss, one_of, shorten
+from foundation.training.export import prepare_export
+from shared.config import check_bounds, near_miss, one_of, shorten
 from shared.console import overview, result, run
-from shared.errors import ConfigError, InputError, first_line
+from shared.errors import ConfigError, InputError, KinoraError, first_line
 
 CONF = Path(__file__).resolve().parents[1] / "conf"
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """Where a recipe's `Config` and `run` live, its line of help, and the folder that holds `recipe/NAME.yaml`."""
+    """A named training configuration.
+
+    Attributes:
+        module: has `run`, which trains.
+        config: `module:class` of the settings; imported without torch.
+        help: a line.
+        conf: folder that holds `recipe/NAME.yaml`.
+    """
 
     module: str
+    config: str
     help: str
     conf: Path = CONF
 
+    def schema(self) -> type[Any]:
+        """The class of the settings."""
+        module, name = self.config.split(":")
+        return getattr(import_module(module), name)
+
+
+def _recipe(name: str, schema: str, help: str) -> Recipe:
+    return Recipe(f"foundation.training.recipes.{name}", f"foundation.training.config:{schema}", help)
+
 
 RECIPES = {
-    "vae": Recipe("foundation.training.recipes.vae", "the causal video VAE, from toybox clips"),
-    "text": Recipe("foundation.training.recipes.text", "tokenizer, language model and CLIP, from captions"),
-    "t2v": Recipe("foundation.training.recipes.t2v", "the video transformer, on frozen latents"),
-    "t2v_sft": Recipe("foundation.training.recipes.t2v_sft", "fine-tuning of it whole, on chosen clips"),
-    "t2v_lora": Recipe("foundation.training.recipes.t2v_lora", "an adapter for it, from a few clips"),
+    "vae": _recipe("vae", "VAEConfig", "the causal video VAE, from toybox clips"),
+    "text": _recipe("text", "TextConfig", "tokenizer, language model and CLIP, from captions"),
+    "t2v": _recipe("t2v", "T2VConfig", "the video transformer, on frozen latents"),
+    "t2v_sft": _recipe("t2v_sft", "T2VConfig", "fine-tuning of it whole, on chosen clips"),
+    "t2v_lora": _recipe("t2v_lora", "T2VLoRAConfig", "a LoRA for it, from a few clips"),
 }
 
 
@@ -62,8 +80,24 @@ def main(argv: Sequence[str], recipes: Mapping[str, Recipe] = RECIPES) -> None:
     if "--help" in overrides:
         result(OmegaConf.to_yaml(configuration(name, [], recipes)).rstrip())
         return
-    settings = OmegaConf.to_object(configuration(name, overrides, recipes))
+    settings = read_settings(name, overrides, recipes)
+    prepare_export(settings, name)
     result(str(import_module(recipes[name].module).run(settings)))
+
+
+def read_settings(name: str, overrides: Sequence[str], recipes: Mapping[str, Recipe] = RECIPES) -> Any:
+    """A recipe's checked settings, as its dataclass.
+
+    Raises:
+        ConfigError: a key or value that the recipe does not have, or a value out of bounds.
+    """
+    composed = configuration(name, overrides, recipes)
+    try:
+        settings = OmegaConf.to_object(composed)
+        check_bounds(settings)
+    except (HydraException, OmegaConfBaseException, KinoraError, ValueError, TypeError) as error:
+        raise _refused(name, overrides, error) from error
+    return settings
 
 
 def configuration(name: str, overrides: Sequence[str], recipes: Mapping[str, Recipe] = RECIPES) -> Any:
@@ -72,23 +106,47 @@ def configuration(name: str, overrides: Sequence[str], recipes: Mapping[str, Rec
     Raises:
         ConfigError: a key or value that does not exist or does not fit.
     """
-    for override in overrides:
-        if override.startswith(("+", "~")):
-            raise ConfigError(
-                f"recipe {name} cannot take {shorten(override)}: its settings are fixed; write key=value"
-            )
-    schema = import_module(recipes[name].module).Config
-    ConfigStore.instance().store(group="schema", name=name, node=schema, package="_global_")
-    try:
-        with initialize_config_dir(str(CONF), version_base="1.3"):
-            place = f"hydra.searchpath=['file://{recipes[name].conf}']"
-            return compose("train", overrides=[place, f"recipe={name}", *overrides])
-    except (HydraException, OmegaConfBaseException) as error:
-        reason = " ".join(first_line(error.__cause__ or error).split())
+    recipe = recipes[name]
+    ConfigStore.instance().store(group="schema", name=name, node=recipe.schema(), package="_global_")
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        chosen = [f"hydra.searchpath=['file://{recipe.conf}']", f"recipe={name}"]
+        composed = compose("train", overrides=chosen)
+        for override in overrides:
+            _check_key(name, composed, override)
+        try:
+            return compose("train", overrides=[*chosen, *overrides]) if overrides else composed
+        except (HydraException, OmegaConfBaseException, ValueError, TypeError) as error:
+            raise _refused(name, overrides, error) from error
+
+
+def _check_key(name: str, known: Any, override: str) -> None:
+    """Refuse an override whose key the recipe does not have, with the nearest that it has."""
+    key, sign, _ = override.partition("=")
+    if override.startswith(("+", "~")) or not sign or not key.strip():
         raise ConfigError(
-            f"recipe {name} cannot take {shorten(' '.join(overrides))}: {reason}; "
-            f"kinora train {name} --help lists its settings"
-        ) from error
+            f"recipe {name} cannot take {shorten(override)}: its settings are fixed; write key=value"
+        )
+    place = known
+    for part in key.split("."):
+        names = [str(key) for key in place] if isinstance(place, DictConfig) else []
+        if part not in names:
+            raise ConfigError(
+                f"recipe {name} cannot take {shorten(override)}: unknown setting {shorten(key)}"
+                f"{near_miss(part, names)}; kinora train {name} --help lists its settings"
+            )
+        place = place[part]
+
+
+def _refused(name: str, overrides: Sequence[str], error: BaseException) -> ConfigError:
+    """One line of what Hydra or a check says, with the setting that is nearest to an unknown one."""
+    inner = error
+    while isinstance(inner.__cause__, Exception) and not isinstance(inner, KinoraError):
+        inner = inner.__cause__
+    reason = " ".join(first_line(inner).split())
+    return ConfigError(
+        f"recipe {name} cannot take {shorten(' '.join(overrides))}: {reason}; "
+        f"kinora train {name} --help lists its settings"
+    )
 
 
 if __name__ == "__main__":

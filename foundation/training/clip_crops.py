@@ -1,43 +1,14 @@
 """Crops of rendered clips for the VAE: videos, pictures, and videos that are tiled while training."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
 import torch
 
+from foundation.training.config import Crops
 from foundation.training.loading import Batch
 from foundation.training.order import BucketOrder
-from foundation.training.toy_clips import Worlds
-
-
-@dataclass
-class Crops:
-    """What is cut from a clip for one sample; `looks` places are tried and the busiest is taken.
-
-    Clips are rendered `clip_size` pixels wide and high; a sample is `size` pixels wide and high. A share `halved` of
-    the samples is cut twice as large and averaged down, so that the small clips of half the size are learned too.
-
-    Every `interval`-th frame at most is kept, as far as the clip is long enough; the interval is drawn for each
-    sample. There are `videos_per_picture` batches of videos to one of pictures (the paper's 4; 0: no pictures). With
-    `tiled`, every clip comes a second time, in a batch that is encoded and decoded in tiles.
-    """
-
-    worlds: Worlds = field(
-        default_factory=lambda: Worlds(
-            mix=12000, pairs=2500, cameras=2500, materials=2500, puppets=5000, skeletons=2500
-        )
-    )
-    cache: str = "cache/toybox"
-    clip_size: int = 128
-    frames: int = 17
-    size: int = 64
-    looks: int = 3
-    halved: float = 0.0
-    interval: int = 8
-    videos_per_picture: int = 4
-    tiled: bool = False
 
 
 class Kind(NamedTuple):

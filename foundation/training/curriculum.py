@@ -1,36 +1,19 @@
 """The curriculum: pictures, then short clips, long ones, larger ones (paper section 4.5)."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
 from torch import nn
 
 from foundation.training.checkpoint import finished, load_averaged
-from foundation.training.config import Training
+from foundation.training.config import Stage, Training
 from foundation.training.loading import Samples
 from foundation.training.order import Order
 from foundation.training.trainer import Trainer, Watch, processes
 from foundation.training.unfreezing import ProgressiveUnfreezing
 from shared.console import note
-
-
-@dataclass
-class Stage:
-    """Clips of one length and area for some steps; 0 steps leave the stage out.
-
-    `batch_size` is of the largest clips: batches of shorter or smaller ones have more. `pictures` are mixed in, and
-    `earlier` clips in the shape of the stage before, that many for a clip, so that nothing is forgotten.
-    """
-
-    steps: int = 1000
-    batch_size: int = 64
-    frames: int = 17
-    width: int = 64
-    height: int = 64
-    pictures: float = 0.25
-    earlier: float = 0.0
 
 
 class OrderedSamples(Samples, Protocol):

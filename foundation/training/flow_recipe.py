@@ -3,112 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 
-from foundation.request import ModelDefaults
 from foundation.text import TextEncoder, load_text_encoder
-from foundation.training.config import Training
-from foundation.training.curriculum import OrderedSamples, Stage, run_curriculum
+from foundation.training.config import FlowRecipe, Stage
+from foundation.training.curriculum import OrderedSamples, run_curriculum
 from foundation.training.flow_batch import TEXT_ALONE, Conditions
 from foundation.training.flow_objective import FlowObjective
 from foundation.training.latent_cache import ClipShape, prepare_toybox
-from foundation.training.toy_samples import Toybox, ToyPart, ToySamples
+from foundation.training.toy_samples import ToyPart, ToySamples
 from foundation.training.trainer import Watch, processes
 from foundation.training.unfreezing import ProgressiveUnfreezing
 from foundation.vae.model import CausalVideoVAE
-from foundation.weights.defaults import HUNYUANVIDEO
 from foundation.weights.fingerprint import latents_sha256, text_sha256
 from foundation.weights.loading import load_model
 from shared.config import Size
 from shared.console import note
-from shared.errors import ConfigError
 
 if TYPE_CHECKING:
     from foundation.data.cache import Refuse
     from foundation.transformer import VideoTransformer
-
-
-@dataclass
-class SamplingDefaults:
-    """How clips are made while training and, where the folder says nothing else, afterwards."""
-
-    steps: int = 20
-    cfg: float = 3.0
-    shift: float = 3.0
-
-
-@dataclass
-class FlowRecipe:
-    """Settings of a run on latents.
-
-    The frozen encoders are those of the model folder `base`. Training sees the folder of clips and captions `data`,
-    at the rate `fps`, or the toybox where there is none. A model that embeds its guidance is told `guidance` while it
-    learns. Every `training.watch_every` steps `watched` prompts of the toybox are made into clips and judged.
-    """
-
-    base: str = "weights/starter"
-    data: str | None = None
-    fps: float = 8.0
-    cache: str = "cache"
-    toybox: Toybox = field(default_factory=Toybox)
-    text_dropout: float = 0.1
-    shift: float = 3.0
-    guidance: float = 1.0
-    watched: int = 24
-    sampling: SamplingDefaults = field(default_factory=SamplingDefaults)
-    stages: dict[str, Stage] = field(default_factory=dict)
-    training: Training = field(
-        default_factory=lambda: Training(
-            output="runs/t2v",
-            learning_rate=0.02,
-            adamw_layers=["x_embedder", "proj_out", "time_text_embed", "norm"],
-            weight_decay=0.01,
-            warmup=100,
-        )
-    )
-
-    def last_stage(self) -> Stage:
-        """The stage whose clips are those that the trained model proposes.
-
-        Raises:
-            ConfigError: no stage has steps.
-        """
-        stages = [stage for stage in self.stages.values() if stage.steps]
-        if not stages:
-            raise ConfigError("no stage has any steps: stages.NAME.steps must be 1 or more in one of them")
-        return stages[-1]
-
-    def stage_before(self, stage: Stage) -> Stage:
-        """The stage that is listed before another, whether it has steps or not.
-
-        Raises:
-            ConfigError: there is none.
-        """
-        stages = list(self.stages.items())
-        place = next(place for place, (_, one) in enumerate(stages) if one is stage)
-        if not place:
-            raise ConfigError(
-                f"stages.{stages[0][0]}.earlier is {stage.earlier:g}, but no stage comes before: it must be 0"
-            )
-        return stages[place - 1][1]
-
-    def defaults(self, stage: Stage, model: VideoTransformer) -> ModelDefaults:
-        """What the user of a model gets who asks for nothing: clips as in a stage."""
-        sampling = self.sampling
-        return ModelDefaults(
-            fps=self.fps,
-            size=Size(stage.width, stage.height),
-            frames=stage.frames,
-            steps=sampling.steps,
-            shift=sampling.shift,
-            cfg=sampling.cfg,
-            guidance=HUNYUANVIDEO.guidance if model.config.guidance_embeds else None,
-        )
 
 
 @dataclass(frozen=True)

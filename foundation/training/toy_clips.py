@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -14,23 +13,6 @@ from shared.toybox.sampling import Split
 
 FRAMES = 17
 """Length of a rendered clip."""
-
-
-@dataclass
-class Worlds:
-    """How many clips of each of the toybox's worlds a recipe sees."""
-
-    mix: int = 0
-    scenes: int = 0
-    pairs: int = 0
-    cameras: int = 0
-    materials: int = 0
-    puppets: int = 0
-    skeletons: int = 0
-
-    def counts(self) -> dict[str, int]:
-        """The worlds that clips are wanted of."""
-        return {world: count for world, count in asdict(self).items() if count}
 
 
 def rendered_clips(

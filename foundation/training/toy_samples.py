@@ -2,7 +2,7 @@
 
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import accumulate, pairwise
 
 import numpy as np
@@ -11,22 +11,7 @@ from foundation.training.flow_batch import TEXT_ALONE, Conditions, flow_batch
 from foundation.training.latent_cache import LatentCache
 from foundation.training.loading import Batch
 from foundation.training.order import BucketOrder
-from foundation.training.toy_clips import Worlds
 from foundation.transformer.conditioning import TextConditioning
-
-
-@dataclass
-class Toybox:
-    """Which clips are rendered and how their captions vary.
-
-    A caption of more than `longest_text` tokens gives way to the plain one, so that a batch pads little.
-    """
-
-    worlds: Worlds = field(
-        default_factory=lambda: Worlds(scenes=16000, pairs=1000, cameras=1000, puppets=8000)
-    )
-    variants: int = 4
-    longest_text: int = 40
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,9 @@
 """Reconstruction losses of the VAE (paper equation 1)."""
 
+from __future__ import annotations
+
 import math
-from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -12,20 +14,8 @@ from foundation.vae.model import CausalVideoVAE
 from foundation.vae.perceptual import PerceptualDistance
 from foundation.vae.tiling import Tiling
 
-
-@dataclass
-class LossWeights:
-    """What a unit of each term counts; the paper's, but for `mse`, which it does not have.
-
-    `l1` is a mean over pixels as are all others but `kl`, a sum over the latents of a clip, as usual for latent
-    diffusion autoencoders.
-    """
-
-    l1: float = 1.0
-    mse: float = 0.0
-    perceptual: float = 0.1
-    adversarial: float = 0.05
-    kl: float = 1e-6
+if TYPE_CHECKING:
+    from foundation.training.config import LossWeights
 
 
 class VAELearner(nn.Module):

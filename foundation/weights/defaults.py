@@ -11,6 +11,9 @@ from foundation.request import ModelDefaults
 from shared.config import Size
 from shared.errors import WeightsError
 
+TRAINING_FILE = "training.json"
+"""Beside a part's weights: the settings of the recipe's runs that made them, in order."""
+
 DEFAULTS_FILE = "kinora.json"
 """What a model folder says about sizes, rates, steps and guidance; without it the 13B weights' values hold."""
 

@@ -7,11 +7,8 @@ from typing import Any
 import diffusers
 
 from foundation.request import ModelDefaults
-from foundation.weights.defaults import DEFAULTS_FILE
+from foundation.weights.defaults import DEFAULTS_FILE, TRAINING_FILE
 from foundation.weights.registry import INDEX_FILE, PARTS
-
-TRAINING_FILE = "training.json"
-"""Beside a part's weights: the settings of the recipe's runs that made them, in order."""
 
 FROZEN_FILE = "frozen.json"
 """Beside weights that were trained on others' outputs: the sha256 of those others."""

@@ -23,6 +23,8 @@ BASE = "hunyuanvideo"
 PARTS = ("transformer", "vae", "text_encoder", "tokenizer", "text_encoder_2", "tokenizer_2")
 WEIGHTED = ("transformer", "vae", "text_encoder", "text_encoder_2")
 INDEX_FILE = "model_index.json"
+RUN_EXPORT = "model"
+"""Folder within a training run's that holds what it exported."""
 APP_FILE = "app.json"
 """What an app's recipe made of a model; see `foundation.weights.app_folder`."""
 
@@ -96,7 +98,7 @@ def resolve(name: str) -> Path:
     Raises:
         WeightsError: it is not on this machine (the line says how to get it), or is no such folder.
     """
-    folder = _place(name)
+    folder = locate(name)
     if not (folder / INDEX_FILE).is_file():
         raise WeightsError(
             f"{folder} is not a model folder: it holds no {INDEX_FILE}; transformer, vae, text_encoder, "
@@ -119,7 +121,7 @@ def find_parts(name: str, base: str | None = None, app: str | None = None) -> Mo
         WeightsError: a model or a part is not on this machine.
         InputError: a base for a model that is whole.
     """
-    place = _place(name)
+    place = locate(name)
     if _is_app(place):
         return _app_parts(place, base)
     parts = _whole_parts(name, place, base)
@@ -151,7 +153,7 @@ def _is_app(place: Path) -> bool:
 def _app_parts(folder: Path, base: str | None) -> ModelParts:
     name = base or read_app(folder)["base"]
     try:
-        place = _place(name)
+        place = locate(name)
         if _is_app(place):
             raise WeightsError(f"{name} stands on another model itself")
         return _with_app(_whole_parts(name, place, None), folder)
@@ -189,21 +191,34 @@ def weights_of(name: str) -> dict[str, Path]:
     Raises:
         WeightsError: it is not on this machine.
     """
-    place = _place(name)
+    place = locate(name)
     if place.is_file() or (place / "config.json").is_file():
         return _weights_in(place)
     return find_parts(name).weights()
 
 
 def here() -> dict[str, Path]:
-    """Names of the models on this machine that have one, and their folders."""
+    """Names of the models on this machine that have one, and their folders; training runs are those of this folder."""
     found = {"starter": STARTER}
     for name in KNOWN:
         folder = _registered(name)
         if folder is not None:
             found[name] = folder
+    runs = {path.as_posix(): path / RUN_EXPORT for path in sorted(Path("runs").glob("*")) if _has_model(path)}
     fetched = sorted(path.parent for path in models_folder().glob(f"*/*/{INDEX_FILE}"))
-    return found | {folder.relative_to(models_folder()).as_posix(): folder for folder in fetched}
+    return found | runs | {folder.relative_to(models_folder()).as_posix(): folder for folder in fetched}
+
+
+def _is_run(path: Path) -> bool:
+    """Whether a folder is a training run's, with a model that it exported."""
+    return (
+        (path / RUN_EXPORT).is_dir() and not (path / INDEX_FILE).exists() and not (path / APP_FILE).exists()
+    )
+
+
+def _has_model(run: Path) -> bool:
+    """Whether a training run exported a model, and not a LoRA for one."""
+    return _is_run(run) and any((run / RUN_EXPORT / file).is_file() for file in (INDEX_FILE, APP_FILE))
 
 
 def _weights_in(place: Path) -> dict[str, Path]:
@@ -223,13 +238,17 @@ def _find_rest(name: str, base: str) -> ModelParts:
         raise WeightsError(f"{name} is a transformer alone, the rest comes from --base: {error}") from error
 
 
-def _place(name: str) -> Path:
-    """Where a name points to on this machine."""
+def locate(name: str) -> Path:
+    """Where a name points to on this machine: a folder or a file.
+
+    Raises:
+        WeightsError: nothing of that name is here; the line says how to get it.
+    """
     if name == "starter":
         return STARTER
     path = local_path(name)
     if name not in KNOWN and path.exists():
-        return path
+        return path / RUN_EXPORT if _is_run(path) else path
     found = _registered(name) if name in KNOWN or _HUB_ID.fullmatch(name) else None
     if found is not None:
         return found

@@ -7,12 +7,7 @@ from apps import registry
 from foundation.training import cli
 from shared.errors import ConfigError, InputError
 
-
-def recipes():
-    return {
-        n: cli.Recipe(module, about, registry.conf_of(module))
-        for n, (module, about) in registry.RECIPES.items()
-    }
+recipes = registry.recipes
 
 
 @pytest.mark.parametrize("name", registry.RECIPES)

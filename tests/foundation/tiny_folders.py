@@ -6,7 +6,6 @@ from tiny_models import STARTER_VAE, TINY_TRANSFORMER
 
 from foundation.request import ModelDefaults
 from foundation.text.starter import (
-    StarterSize,
     build_clip,
     build_mllm,
     chat_tokenizer,
@@ -14,6 +13,7 @@ from foundation.text.starter import (
     save_starter,
     train_tokenizer,
 )
+from foundation.training.config import StarterSize
 from foundation.transformer.model import VideoTransformer
 from foundation.vae.model import CausalVideoVAE
 from foundation.weights.folder import write_defaults, write_index

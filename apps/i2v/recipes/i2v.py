@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
-from apps.i2v.recipes.pictures import APP, PictureRecipe, Started, run_recipe, write_model_defaults
+from apps.i2v.recipes.config import I2VConfig as Config
+from apps.i2v.recipes.pictures import APP, Started, run_recipe, write_model_defaults
 from foundation.training.unfreezing import ProgressiveUnfreezing, outermost_first
 from foundation.transformer.model import VideoTransformer
 from foundation.weights.app_folder import AppRecord, name_of_base, write_record
-
-
-@dataclass
-class Config(PictureRecipe):
-    """Everything that `kinora train i2v` can set, beside what `PictureRecipe` says.
-
-    With `unfreeze_every` above 0, the outermost blocks train from the start, and every so many steps the next pair
-    inwards joins them; what is no block always trains.
-    """
-
-    unfreeze_every: int = 0
+from foundation.weights.registry import locate
 
 
 def run(config: Config, recipe: str = "i2v") -> Path:
@@ -34,7 +24,7 @@ def run(config: Config, recipe: str = "i2v") -> Path:
 
     def write(begun: Started, folder: Path) -> Path:
         begun.model.to(torch.bfloat16).save_pretrained(folder / "transformer")
-        write_record(folder, AppRecord(APP, recipe, name_of_base(Path(config.base))))
+        write_record(folder, AppRecord(APP, recipe, name_of_base(locate(config.base))))
         write_model_defaults(config, begun.model, folder)
         return folder / "transformer"
 

@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
-from apps.i2v.recipes.pictures import APP, PictureRecipe, Started, run_recipe, write_model_defaults
-from foundation.training.adapter import AdapterRecipe
+from apps.i2v.recipes.config import I2VLoRAConfig as Config
+from apps.i2v.recipes.pictures import APP, Started, run_recipe, write_model_defaults
 from foundation.weights.app_folder import AppRecord, name_of_base, transformer_sha256, write_adapter
 from foundation.weights.lora.adapters import save_lora
-
-
-@dataclass
-class Config(AdapterRecipe, PictureRecipe):
-    """Everything that `kinora train i2v_lora` can set, beside what `PictureRecipe` and `AdapterRecipe` say.
-
-    On text-to-video weights the patch embedding is trained beside the adapter.
-    """
-
-    export: str = "runs/i2v_lora/export"
+from foundation.weights.registry import locate
 
 
 def run(config: Config) -> Path:
@@ -47,5 +37,5 @@ def run(config: Config) -> Path:
 def _record(config: Config, begun: Started) -> AppRecord:
     """What `app.json` says of an adapter that brings its own patch embedding."""
     changed = {key: begun.model.config[key] for key in ("in_channels", "image_condition_type")}
-    base, sha256 = name_of_base(Path(config.base)), transformer_sha256(begun.parts)
+    base, sha256 = name_of_base(locate(config.base)), transformer_sha256(begun.parts)
     return AppRecord(APP, "i2v_lora", base, sha256, config.rank, changed)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -13,52 +13,19 @@ import torch
 
 from apps.i2v.conditions import take_pictures
 from apps.i2v.data import picture_samples
-from apps.i2v.patterns import PatternShares
-from apps.i2v.people import People
+from apps.i2v.recipes.config import PictureRecipe
 from apps.i2v.variants import variant_of
-from foundation.request import FRAME_STRIDE
 from foundation.training.curriculum import Stage
-from foundation.training.flow_recipe import Encoders, FlowRecipe, train_flow
+from foundation.training.flow_recipe import Encoders, train_flow
 from foundation.training.trainer import Watch, processes
 from foundation.training.unfreezing import ProgressiveUnfreezing
 from foundation.transformer.model import VideoTransformer
 from foundation.weights.app_folder import load_transformer
 from foundation.weights.folder import FROZEN_FILE, write_defaults, write_training
-from foundation.weights.registry import ModelParts, find_parts
+from foundation.weights.registry import ModelParts, find_parts, locate
 from shared.errors import ConfigError
 
 APP = "i2v"
-
-
-@dataclass
-class PictureRecipe(FlowRecipe):
-    """Settings of a run that trains image-to-video, beside what `FlowRecipe` says.
-
-    Training starts from the image-to-video weights of `start` (a model folder, or what a recipe of this app wrote),
-    or from the text-to-video weights of `base`. `patterns` says how often what is given; clips to go on from are
-    `longer` frames longer than those of the stage. `people` leaves clips of a folder out. The weights go to `export`.
-    """
-
-    export: str = "runs/i2v/export"
-    start: str | None = None
-    patterns: PatternShares = field(default_factory=PatternShares)
-    longer: int = 16
-    people: People = field(default_factory=People)
-
-    def check(self) -> None:
-        """Refuse what cannot be trained.
-
-        Raises:
-            ConfigError: the line names the setting.
-        """
-        self.last_stage()
-        for name, stage in self.stages.items():
-            if stage.steps and stage.frames <= FRAME_STRIDE:
-                raise ConfigError(
-                    f"stages.{name}.frames is {stage.frames}; {FRAME_STRIDE + 1} or more leave something to learn"
-                )
-        if self.longer < FRAME_STRIDE or self.longer % FRAME_STRIDE:
-            raise ConfigError(f"longer is {self.longer}; {FRAME_STRIDE} or a multiple of it is needed")
 
 
 class Started(NamedTuple):
@@ -104,10 +71,10 @@ def run_recipe(
     """
     recipe.check()
     torch.manual_seed(recipe.training.seed)
-    encoders = Encoders.load(Path(recipe.base))
+    encoders = Encoders.load(locate(recipe.base))
     begun = started(recipe)
     train_pictures(recipe, begun.model, encoders, prepare(begun))
-    folder = Path(recipe.export)
+    folder = recipe.folder
     if processes().is_main_process:
         write_about(recipe, name, write(begun, folder), begun.parts, encoders)
     return folder

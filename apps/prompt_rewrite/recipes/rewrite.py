@@ -1,6 +1,6 @@
 """The recipe of the starter's rewriter: from nothing, on prompts that are made as it trains."""
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
@@ -11,39 +11,19 @@ from tokenizers import Tokenizer
 from apps.prompt_rewrite.data import ToyPairs, draw_pair
 from apps.prompt_rewrite.languages import normal_form
 from apps.prompt_rewrite.model import (
-    RewriterSize,
     build_rewriter,
     chat_tokenizer,
     rewriter_tokenizer,
     save_rewriter,
 )
+from apps.prompt_rewrite.recipes.config import RewriteConfig as Config
 from apps.prompt_rewrite.recipes.objective import AnswerObjective, load_averaged
 from foundation.text.starter import kept_tokenizer
 from foundation.training.checkpoint import read_checkpoint
-from foundation.training.config import Training
 from foundation.training.trainer import Trainer, processes
 from foundation.weights.folder import write_training
 
 FOLDER = "prompt_rewrite"
-
-
-@dataclass
-class ToyData:
-    """Pairs of one epoch, tokens of a packed row, and pairs that the tokenizer learns its pieces from."""
-
-    pairs: int = 1 << 17
-    row: int = 160
-    tokenizer_pairs: int = 30000
-
-
-@dataclass
-class Config:
-    """Everything that `kinora train rewrite` can set."""
-
-    training: Training = field(default_factory=lambda: Training(output="runs/rewrite"))
-    model: RewriterSize = field(default_factory=RewriterSize)
-    data: ToyData = field(default_factory=ToyData)
-    export: str = "weights/starter"
 
 
 def run(config: Config) -> Path:
@@ -61,7 +41,7 @@ def run(config: Config) -> Path:
     last = Trainer(AnswerObjective(model), samples, config.training).run()
     load_averaged(model, read_checkpoint(last)[0]["ema"])
     model.set_attn_implementation("sdpa")
-    folder = Path(config.export) / FOLDER
+    folder = config.folder / FOLDER
     if processes().is_main_process:
         save_rewriter(folder, model, tokenizer)
         write_training(folder, {"recipe": "rewrite", **asdict(config)})

@@ -1,49 +1,20 @@
 """An adapter for a chat model, on pairs of prompt and rewrite (paper, "Prompt Rewrite": LoRA on collected pairs)."""
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
 
 from apps.prompt_rewrite.backends.chat_model import load_chat_tokenizer
 from apps.prompt_rewrite.data import PairSamples, read_pairs
+from apps.prompt_rewrite.recipes.config import RewriteLoRAConfig as Config
 from apps.prompt_rewrite.recipes.objective import AnswerObjective, load_averaged
 from foundation.text.loading import load_causal_lm
 from foundation.training.checkpoint import read_checkpoint
-from foundation.training.config import Training
 from foundation.training.trainer import Trainer, processes
 from foundation.weights.folder import write_training
 from shared.config import local_path
 from shared.errors import ConfigError
-
-
-@dataclass
-class PairData:
-    """Where the pairs are (`kinora rewrite --collect`), and the tokens of a packed row."""
-
-    pairs: str = ""
-    row: int = 1024
-
-
-@dataclass
-class Adapter:
-    """The adapter's rank and scale, and parts of the names of the layers that get one; none: all linear ones."""
-
-    rank: int = 16
-    alpha: int = 32
-    dropout: float = 0.0
-    layers: list[str] = field(default_factory=list)
-
-
-@dataclass
-class Config:
-    """Everything that `kinora train rewrite_lora` can set; `model` is the folder of a chat model."""
-
-    model: str = ""
-    training: Training = field(default_factory=lambda: Training(output="runs/rewrite_lora"))
-    data: PairData = field(default_factory=PairData)
-    adapter: Adapter = field(default_factory=Adapter)
-    export: str = "runs/rewrite_lora/adapter"
 
 
 def run(config: Config) -> Path:
@@ -66,7 +37,7 @@ def run(config: Config) -> Path:
     model = get_peft_model(load_causal_lm(base), adapter).train()
     last = Trainer(AnswerObjective(model), samples, config.training).run()
     load_averaged(model, read_checkpoint(last)[0]["ema"])
-    folder = Path(config.export)
+    folder = config.folder
     if processes().is_main_process:
         model.save_pretrained(str(folder))
         write_training(folder, {"recipe": "rewrite_lora", **asdict(config)})

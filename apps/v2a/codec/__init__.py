@@ -5,7 +5,7 @@ from shared.exports import lazily
 _HOMES = {
     "Codec": "codec",
     "HiFiGanVocoder": "vocoder",
-    "MelSpec": "mel",
+    "MelSpec": "mel_spec",
     "MelVAE": "mel_vae",
     "Vocoder": "vocoder",
     "VocosVocoder": "vocoder",

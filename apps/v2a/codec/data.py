@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,25 +11,11 @@ import torch
 from apps.v2a.codec.mel import MelSpec
 from apps.v2a.codec.mel_vae import MelVAE
 from apps.v2a.codec.rendering import FULL_SCALE, rendered_sounds
+from apps.v2a.recipes.config import SoundData
 from foundation.training.loading import Batch
 from foundation.training.trainer import processes
 from shared.errors import ConfigError
 from shared.toybox.impacts import SAMPLE_RATE
-
-
-@dataclass
-class SoundData:
-    """Sounds that are rendered, and what is cut from one: `frames` mel frames, of `looks` places the loudest.
-
-    A crop is as loud as it was rendered or up to `quieter` dB less, drawn anew each time.
-    """
-
-    sounds: int = 1500
-    seconds: float = 4.0
-    cache: str = "cache/toybox"
-    frames: int = 64
-    looks: int = 2
-    quieter: float = 9.0
 
 
 def load_sounds(data: SoundData, spec: MelSpec) -> np.ndarray:

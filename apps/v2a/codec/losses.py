@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor, nn
 
 from apps.v2a.codec.mel import log_mel
 from apps.v2a.codec.mel_vae import MelVAE
 from apps.v2a.codec.vocoder import VocosVocoder
+from apps.v2a.recipes.config import MelVAELoss, VocoderLoss
 from foundation.vae.losses import fixed_kl
 
 QUIET = 1e-3
 """Magnitude of a short-time Fourier transform below which differences are not trained on."""
-
-
-@dataclass
-class MelVAELoss:
-    """What a unit of each term counts; `l1` and `mse` are means over normalised values, `kl` a sum over latents."""
-
-    l1: float = 1.0
-    mse: float = 0.5
-    kl: float = 1e-6
 
 
 class MelVAEObjective(nn.Module):
@@ -46,15 +36,6 @@ class MelVAEObjective(nn.Module):
         loss = torch.stack([getattr(self.weights, name) * value for name, value in losses.items()]).sum()
         values = {**losses, "mel": losses["l1"] * self.model.config.mel_std}
         return loss, {name: value.detach() for name, value in values.items()}
-
-
-@dataclass
-class VocoderLoss:
-    """What a unit of each term counts: L1 of log-mels, and the two of `spectral_losses`."""
-
-    mel: float = 1.0
-    convergence: float = 0.5
-    magnitude: float = 0.5
 
 
 class VocoderObjective(nn.Module):

@@ -1,7 +1,7 @@
 """CLIP's eyes learn what things sound like, so that a picture tells of what material they are."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from shutil import copytree
@@ -12,13 +12,15 @@ import torch
 from apps.v2a.codec import MelSpec, load_mel_vae, log_mel
 from apps.v2a.picture_contrast import PictureLearner, PictureObjective
 from apps.v2a.preprocess import squeezed
+from apps.v2a.recipes.config import AVClipConfig as Config
+from apps.v2a.weights import sound_folder
 from foundation.text.loading import load_mllm
 from foundation.training.checkpoint import load_averaged
-from foundation.training.config import Training
 from foundation.training.latent_cache import Shard, cached_shards
 from foundation.training.loading import Batch
 from foundation.training.trainer import Trainer, processes
 from foundation.weights.folder import write_training
+from foundation.weights.registry import locate
 from shared.toybox.sounds import toy_sound
 
 SHARD = 500
@@ -28,46 +30,21 @@ STILLS_RATE = 4.0
 """Frames a second from which stills are drawn: as often as CLIP looks."""
 
 
-@dataclass
-class ToyStills:
-    """Clips that are rendered, and frames that are kept of each."""
-
-    clips: int = 20000
-    stills: int = 4
-
-
-@dataclass
-class Config:
-    """Everything that `kinora train av_clip` can set.
-
-    The eyes begin as those of the model folder `base`; `codec` is a folder with a mel VAE, whose spectrograms are
-    heard. `shown` stills make a sample.
-    """
-
-    base: str = "weights/starter"
-    codec: str = "weights/starter/v2a"
-    export: str = "weights/starter/v2a"
-    cache: str = "cache"
-    toybox: ToyStills = field(default_factory=ToyStills)
-    shown: int = 2
-    training: Training = field(default_factory=lambda: Training(output="runs/av_clip"))
-
-
 def run(config: Config) -> Path:
     """Train, write the eyes' folder and their preparation's, and return the folder of both."""
     torch.manual_seed(config.training.seed)
-    spec = load_mel_vae(Path(config.codec) / "mel_vae").spec
-    mllm = load_mllm(Path(config.base) / "text_encoder", torch.float32)
+    spec = load_mel_vae(sound_folder(config.codec) / "mel_vae").spec
+    mllm = load_mllm(locate(config.base) / "text_encoder", torch.float32)
     eyes = mllm.get_submodule("model.vision_tower").train().requires_grad_(True)
     learner = PictureLearner(eyes, spec.n_mels)
     with processes().main_process_first():
         shards = _shards(config, spec, int(eyes.config.image_size))
     samples = StillSamples(shards, config.shown)
     load_averaged(learner, Trainer(PictureObjective(learner), samples, config.training).run())
-    folder = Path(config.export)
+    folder = config.folder
     if processes().is_main_process:
         eyes.to(torch.bfloat16).save_pretrained(folder / "image_encoder")
-        copytree(Path(config.base) / "image_processor", folder / "image_processor", dirs_exist_ok=True)
+        copytree(locate(config.base) / "image_processor", folder / "image_processor", dirs_exist_ok=True)
         write_training(folder / "image_encoder", {"recipe": "av_clip", **asdict(config)})
     return folder
 

@@ -5,7 +5,7 @@ tower.
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,68 +20,29 @@ from apps.v2a.codec import MelSpec, load_mel_vae, log_mel
 from apps.v2a.consistency import ConsistencyLearner, ConsistencyModel, ConsistencyObjective
 from apps.v2a.data import SHARD, Texts
 from apps.v2a.layout import AudioLayout, sample_times, shown_at
-from apps.v2a.text import T5Size, build_t5, t5_tokenizer
-from apps.v2a.toybox import ToySounds, caption, seen, training_rate
-from apps.v2a.weights import SoundDefaults, write_defaults
+from apps.v2a.recipes.config import AVConsistencyConfig as Config
+from apps.v2a.text import build_t5, t5_tokenizer
+from apps.v2a.toybox import caption, seen, training_rate
+from apps.v2a.weights import SoundDefaults, sound_folder, write_defaults
 from foundation.training.checkpoint import load_averaged
-from foundation.training.config import Training
 from foundation.training.latent_cache import Shard, cached_shards
 from foundation.training.loading import Batch
 from foundation.training.trainer import Trainer, processes
 from foundation.weights.folder import write_training
+from foundation.weights.registry import locate
 from shared.toybox.sounds import toy_sound
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 
-@dataclass
-class ConsistencySize:
-    """Configuration of a `ConsistencyModel` trained from nothing."""
-
-    side: int = 32
-    channels: list[int] = field(default_factory=lambda: [24, 48, 64])
-    width: int = 64
-    layers: int = 4
-    kernel: int = 3
-    joint: int = 64
-
-
-@dataclass
-class Losses:
-    """How many shifted copies of a sound stand against it, from `nearest` seconds away; weights of the other losses."""
-
-    shifts: int = 4
-    nearest: float = 0.16
-    envelope: float = 1.0
-    words: float = 0.3
-
-
-@dataclass
-class Config:
-    """Everything that `kinora train av_consistency` can set.
-
-    `base` is a model folder with a tokenizer, `codec` a folder with a mel VAE, whose spectrograms are heard.
-    """
-
-    base: str = "weights/starter"
-    codec: str = "weights/starter/v2a"
-    export: str = "weights/starter/v2a"
-    cache: str = "cache"
-    toybox: ToySounds = field(default_factory=lambda: ToySounds(clips=3000))
-    model: ConsistencySize = field(default_factory=ConsistencySize)
-    text: T5Size = field(default_factory=T5Size)
-    loss: Losses = field(default_factory=Losses)
-    training: Training = field(default_factory=lambda: Training(output="runs/av_consistency"))
-
-
 def run(config: Config) -> Path:
     """Train, write the folders of all parts, and return where they are."""
     torch.manual_seed(config.training.seed)
-    vae = load_mel_vae(Path(config.codec) / "mel_vae")
+    vae = load_mel_vae(sound_folder(config.codec) / "mel_vae")
     spec = vae.spec
     layout = AudioLayout(spec.sample_rate, spec.hop_length * vae.time_compression)
-    tokenizer = t5_tokenizer(Tokenizer.from_file(str(Path(config.base) / "tokenizer" / "tokenizer.json")))
+    tokenizer = t5_tokenizer(Tokenizer.from_file(str(locate(config.base) / "tokenizer" / "tokenizer.json")))
     model = ConsistencyModel(**vars(config.model), mel_bands=spec.n_mels)
     learner = ConsistencyLearner(model, build_t5(config.text, tokenizer))
     loss = config.loss
@@ -93,14 +54,14 @@ def run(config: Config) -> Path:
     load_averaged(learner, last)
     if processes().is_main_process:
         export(config, learner, tokenizer, layout)
-    return Path(config.export)
+    return config.folder
 
 
 def export(
     config: Config, learner: ConsistencyLearner, tokenizer: "PreTrainedTokenizerBase", layout: AudioLayout
 ) -> None:
     """Write every part in bfloat16, and the layout."""
-    folder = Path(config.export)
+    folder = config.folder
     learner.to(torch.bfloat16)
     learner.consistency.save_pretrained(folder / "consistency")
     learner.consistency.video.save_pretrained(folder / "sync_encoder")

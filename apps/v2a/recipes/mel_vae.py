@@ -1,53 +1,26 @@
 """The mel VAE's recipe: crops of rendered sounds, L1, MSE and a fixed posterior."""
 
 import math
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from apps.v2a.codec.codec import MEL_VAE
-from apps.v2a.codec.data import SoundCrops, SoundData, load_sounds
-from apps.v2a.codec.losses import MelVAELoss, MelVAEObjective
+from apps.v2a.codec.data import SoundCrops, load_sounds
+from apps.v2a.codec.losses import MelVAEObjective
 from apps.v2a.codec.mel import MelSpec, log_mel
 from apps.v2a.codec.mel_vae import MelVAE
 from apps.v2a.codec.rendering import FULL_SCALE
+from apps.v2a.recipes.config import MelVAEConfig as Config
 from foundation.training.checkpoint import load_averaged
-from foundation.training.config import Training
 from foundation.training.trainer import Trainer, processes
 from foundation.weights.folder import write_training
 
 MEASURED = 100
 """Sounds on which mean and deviation of spectrograms, and the scale of the latents, are measured."""
-
-
-@dataclass
-class MelVAEModel:
-    """Configuration of a `MelVAE`: 0.8 million parameters, 64 numbers for 32 ms of sound."""
-
-    latent_channels: int = 8
-    block_out_channels: list[int] = field(default_factory=lambda: [64, 80])
-    layers_per_block: int = 1
-    patch_size: list[int] = field(default_factory=lambda: [2, 4])
-
-
-@dataclass
-class Config:
-    """Everything that `kinora train mel_vae` can set; `mel` has the keys of a `MelSpec`.
-
-    The posterior has the standard deviation `deviation` everywhere.
-    """
-
-    training: Training = field(default_factory=lambda: Training(output="runs/mel_vae"))
-    model: MelVAEModel = field(default_factory=MelVAEModel)
-    mel: dict[str, Any] = field(default_factory=lambda: asdict(MelSpec()))
-    data: SoundData = field(default_factory=SoundData)
-    loss: MelVAELoss = field(default_factory=MelVAELoss)
-    deviation: float = 0.1
-    export: str = "weights/starter/v2a"
 
 
 def run(config: Config) -> Path:
@@ -58,7 +31,7 @@ def run(config: Config) -> Path:
     vae = build(config, sounds)
     samples = SoundCrops(sounds, config.data, spec, vae)
     last = Trainer(MelVAEObjective(vae, config.loss, config.deviation), samples, config.training).run()
-    folder = Path(config.export) / MEL_VAE
+    folder = config.folder / MEL_VAE
     if processes().is_main_process:
         export(config, vae, last, sounds)
     return folder
@@ -84,7 +57,7 @@ def export(config: Config, vae: MelVAE, checkpoint: Path, sounds: np.ndarray) ->
     with torch.no_grad():
         raw = vae.encode(mel[:, : mel.shape[1] // vae.time_compression * vae.time_compression]).mean
     vae.register_to_config(scaling_factor=1 / float(raw.std()))
-    folder = Path(config.export) / MEL_VAE
+    folder = config.folder / MEL_VAE
     vae.to(torch.bfloat16).save_pretrained(folder)
     write_training(folder, {"recipe": "mel_vae", **asdict(config)})
 

@@ -1,67 +1,39 @@
 """The sound transformer's recipe: flow matching on latents of sounds, with video and text (paper, "Model")."""
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
 
 from apps.v2a.encoders import Encoders, fingerprint
 from apps.v2a.model import AudioTransformer
-from apps.v2a.recipes.flow import SoundRecipe, train_sounds
-from apps.v2a.weights import SoundDefaults, write_defaults
+from apps.v2a.recipes.config import SoundModel
+from apps.v2a.recipes.config import V2AConfig as Config
+from apps.v2a.recipes.flow import train_sounds
+from apps.v2a.weights import SoundDefaults, bring_frozen_parts, sound_folder, write_defaults
+from foundation.training.config import starting_point
 from foundation.training.trainer import processes
 from foundation.weights.folder import FROZEN_FILE, write_training
 from foundation.weights.loading import load_folder
 
 
-@dataclass
-class SoundModel:
-    """Configuration of an `AudioTransformer` trained from nothing."""
-
-    num_attention_heads: int = 4
-    attention_head_dim: int = 32
-    num_layers: int = 1
-    num_single_layers: int = 4
-    mlp_ratio: float = 4.0
-
-
-@dataclass
-class SamplingDefaults:
-    """How sounds are made afterwards, where nobody says otherwise."""
-
-    steps: int = 25
-    shift: float = 1.0
-    cfg: float = 3.0
-
-
-@dataclass
-class Config(SoundRecipe):
-    """Everything that `kinora train v2a` can set, beside what `SoundRecipe` says.
-
-    Training starts from the transformer of the folder `start`, or from nothing (`model` says how wide).
-    """
-
-    start: str | None = None
-    export: str = "weights/starter/v2a"
-    model: SoundModel = field(default_factory=SoundModel)
-    sampling: SamplingDefaults = field(default_factory=SamplingDefaults)
-
-
 def run(config: Config) -> Path:
     """Prepare, train, write the transformer's folder, and return where it is."""
     torch.manual_seed(config.training.seed)
-    encoders = Encoders.load(Path(config.base))
-    model = _started(Path(config.start)) if config.start else new_transformer(config.model, encoders)
+    base, start = sound_folder(config.base), starting_point(config.start, config.base, config.data)
+    encoders = Encoders.load(base)
+    model = new_transformer(config.model, encoders) if start is None else _started(sound_folder(start))
     train_sounds(config, model, encoders)
-    folder = Path(config.export)
+    folder = config.folder
     if processes().is_main_process:
         model.to(torch.bfloat16).save_pretrained(folder / "transformer")
-        start = Path(config.start) / "transformer" if config.start else None
-        write_training(folder / "transformer", {"recipe": "v2a", **asdict(config)}, start)
-        frozen = json.dumps({"encoders": fingerprint(Path(config.base))}, indent=1)
+        before = None if start is None else sound_folder(start) / "transformer"
+        write_training(folder / "transformer", {"recipe": "v2a", **asdict(config)}, before)
+        frozen = json.dumps({"encoders": fingerprint(base)}, indent=1)
         (folder / "transformer" / FROZEN_FILE).write_text(frozen + "\n")
         write_defaults(folder, SoundDefaults(encoders.layout, **asdict(config.sampling)))
+        bring_frozen_parts(base, folder)
     return folder
 
 

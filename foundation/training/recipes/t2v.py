@@ -1,60 +1,39 @@
 """The text-to-video recipe: flow matching on latents, through the paper's curriculum (section 4.5)."""
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
 
 from foundation.training.checkpoint import read_checkpoint
-from foundation.training.flow_recipe import Encoders, FlowRecipe, train_flow
+from foundation.training.config import T2VConfig as Config
+from foundation.training.config import TransformerModel, starting_point
+from foundation.training.flow_recipe import Encoders, train_flow
 from foundation.training.trainer import processes
 from foundation.transformer import VideoTransformer
+from foundation.weights.app_folder import AppRecord, name_of_base, write_record
 from foundation.weights.folder import COMPONENTS, FROZEN_FILE, write_defaults, write_index, write_training
 from foundation.weights.loading import load_model
-
-
-@dataclass
-class TransformerModel:
-    """Configuration of a `VideoTransformer` trained from nothing."""
-
-    num_attention_heads: int = 3
-    attention_head_dim: int = 64
-    num_layers: int = 1
-    num_single_layers: int = 6
-    num_refiner_layers: int = 1
-    mlp_ratio: float = 4.0
-    rope_axes_dim: list[int] = field(default_factory=lambda: [8, 28, 28])
-    guidance_embeds: bool = False
-
-
-@dataclass
-class Config(FlowRecipe):
-    """Everything that `kinora train t2v` can set, beside what `FlowRecipe` says.
-
-    Training starts from the transformer of the model folder `start`, or from nothing (`model` says how wide).
-    """
-
-    start: str | None = None
-    export: str = "weights/starter"
-    compile: bool = False
-    model: TransformerModel = field(default_factory=TransformerModel)
+from foundation.weights.registry import locate
+from shared.console import note
 
 
 def run(config: Config, recipe: str = "t2v") -> Path:
     """Prepare, train, write the transformer's folder, and return the model's; `training.json` names the `recipe`."""
     config.last_stage()
     torch.manual_seed(config.training.seed)
-    encoders = Encoders.load(Path(config.base))
-    model = _started(Path(config.start)) if config.start else _new(config.model, encoders)
+    encoders = Encoders.load(locate(config.base))
+    start = starting_point(config.start, config.base, config.data)
+    model = _new(config.model, encoders) if start is None else _started(start)
     if config.compile:
         model.compile_repeated_blocks(dynamic=True)
     last = train_flow(config, model, encoders)
     if processes().is_main_process:
-        export(config, last, model, recipe)
-        record = Path(config.export) / "transformer" / FROZEN_FILE
+        export(config, last, model, recipe, start)
+        record = config.folder / "transformer" / FROZEN_FILE
         record.write_text(json.dumps(encoders.fingerprints(), indent=1) + "\n")
-    return Path(config.export)
+    return config.folder
 
 
 def _new(model: TransformerModel, encoders: Encoders) -> VideoTransformer:
@@ -71,17 +50,26 @@ def _new(model: TransformerModel, encoders: Encoders) -> VideoTransformer:
     return transformer
 
 
-def _started(folder: Path) -> VideoTransformer:
-    return load_model(VideoTransformer, folder / "transformer", torch.float32).train().requires_grad_(True)
+def _started(name: str) -> VideoTransformer:
+    note(f"start: the transformer of {name}")
+    folder = locate(name) / "transformer"
+    return load_model(VideoTransformer, folder, torch.float32).train().requires_grad_(True)
 
 
-def export(config: Config, checkpoint: Path, model: VideoTransformer, recipe: str) -> None:
-    """Write the averaged weights in bfloat16, and what makes the folder a whole model where all parts are there."""
+def export(
+    config: Config, checkpoint: Path, model: VideoTransformer, recipe: str, start_name: str | None = None
+) -> None:
+    """Write the averaged weights in bfloat16, and what makes the folder a model.
+
+    Where all parts are there, that is an index; else a record of the model that gives the rest.
+    """
     model.load_state_dict(read_checkpoint(checkpoint)[0]["ema"])
-    folder = Path(config.export)
+    folder = config.folder
     model.to(torch.bfloat16).save_pretrained(folder / "transformer")
-    start = Path(config.start) / "transformer" if config.start else None
+    start = None if start_name is None else locate(start_name) / "transformer"
     write_training(folder / "transformer", {"recipe": recipe, **asdict(config)}, start)
     write_defaults(folder, config.defaults(config.last_stage(), model))
     if all((folder / part).is_dir() for part in COMPONENTS):
         write_index(folder)
+    else:
+        write_record(folder, AppRecord("t2v", recipe, name_of_base(locate(config.base))))

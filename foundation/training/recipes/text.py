@@ -4,7 +4,7 @@ Four stages, each a resumable run of its own. They are frozen early (DESIGN sect
 their states falls with them. So the last stage leaves alone what the others made.
 """
 
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 
@@ -13,7 +13,6 @@ from tokenizers import Tokenizer
 from torch import nn
 
 from foundation.text.starter import (
-    StarterSize,
     build_clip,
     build_mllm,
     chat_tokenizer,
@@ -23,7 +22,7 @@ from foundation.text.starter import (
     train_tokenizer,
 )
 from foundation.training.checkpoint import read_checkpoint
-from foundation.training.config import Training
+from foundation.training.config import TextConfig as Config
 from foundation.training.loading import Samples
 from foundation.training.text_data import CaptionSamples, ChatCodec, ChatSamples, EyesSamples, tokenizer_texts
 from foundation.training.text_model import (
@@ -40,44 +39,6 @@ from foundation.weights.folder import write_training
 
 COMMON_WORDS = Path(__file__).parents[1] / "english.txt"
 """Words of prompts about anything, so that the tokenizer has pieces for what the toybox does not know."""
-
-
-@dataclass
-class TextData:
-    """Clips that pictures are taken from, and what goes with each."""
-
-    clips: int = 12000
-    cache: str = "cache/toybox"
-    extra_captions: int = 1
-    length_groups: int = 3
-    tokenizer_chats: int = 20000
-
-
-def _stage(steps: int, batch_size: int) -> Training:
-    return Training(
-        steps=steps,
-        batch_size=batch_size,
-        learning_rate=0.02,
-        adamw_learning_rate=2e-3,
-        warmup=40,
-        decay=0.6,
-        ema_decay=0.99,
-    )
-
-
-@dataclass
-class Config:
-    """Everything that `kinora train text` can set; each stage's output is a folder within `output`."""
-
-    output: str = "runs/text"
-    export: str = "weights/starter"
-    language: Training = field(default_factory=lambda: _stage(800, 64))
-    bind: Training = field(default_factory=lambda: replace(_stage(500, 64), learning_rate=0.01))
-    clip: Training = field(default_factory=lambda: _stage(2500, 64))
-    eyes: Training = field(default_factory=lambda: _stage(1000, 32))
-    state_scale: float = 0.125
-    model: StarterSize = field(default_factory=StarterSize)
-    data: TextData = field(default_factory=TextData)
 
 
 def run(config: Config) -> Path:
@@ -108,7 +69,7 @@ def see(config: Config, learner: TextLearner, codec: ChatCodec) -> Path:
     """The stages after those of the language model: CLIP, then the language model's eyes; exported after each."""
     with processes().main_process_first():
         clips = rendered_clips(Path(config.data.cache), config.data.clips)
-    folder = Path(config.export)
+    folder = config.folder
     train(config, "clip", ClipObjective(learner), CaptionSamples(clips, codec, config.data.extra_captions))
     if processes().is_main_process:
         save_starter(folder, learner.mllm, learner.clip, codec.tokenizer)

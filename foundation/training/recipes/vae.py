@@ -1,7 +1,7 @@
 """The VAE's recipe: random crops of toybox clips, L1, perceptual, adversarial and KL losses (paper equation 1)."""
 
 import math
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -9,59 +9,21 @@ import torch
 from torch import Tensor
 
 from foundation.training.checkpoint import read_checkpoint
-from foundation.training.clip_crops import ClipCrops, Crops
-from foundation.training.config import Training
+from foundation.training.clip_crops import ClipCrops
+from foundation.training.config import VAEConfig as Config
+from foundation.training.config import VAEModel
 from foundation.training.toy_clips import rendered_clips
 from foundation.training.trainer import Trainer, processes
 from foundation.vae.deeper import deepened
 from foundation.vae.discriminator import PatchDiscriminator
-from foundation.vae.losses import LossWeights, VAELearner, VAEObjective
+from foundation.vae.losses import VAELearner, VAEObjective
 from foundation.vae.model import CausalVideoVAE
 from foundation.vae.perceptual import perceptual_distance
 from foundation.vae.silent import wake_silent_channels
 from foundation.vae.tiling import Tiling
 from foundation.weights.folder import write_training
 from foundation.weights.loading import load_model
-
-
-@dataclass
-class VAEModel:
-    """Configuration of a `CausalVideoVAE` trained from nothing."""
-
-    block_out_channels: list[int] = field(default_factory=lambda: [64, 64, 80])
-    layers_per_block: int = 1
-    latent_channels: int = 16
-    patch_size: int = 4
-    norm_type: str = "rms"
-    mid_block_add_attention: bool = False
-
-
-@dataclass
-class Config:
-    """Everything that `kinora train vae` can set.
-
-    Training starts from the weights of the folder `start`, or from nothing; `deepen` adds residual blocks to that
-    many a level, `wake` draws its silent channels anew, `decoder_only` leaves the latents as they are. The posterior
-    has the standard deviation `deviation` everywhere; null learns it. The perceptual loss sees with `network`: `lpips`
-    (VGG-16's weights must be on disk) or `clip`, the vision tower in the model folder `base`. Tiles are `tile` pixels
-    wide and `tile_frames` frames long, and overlap by half.
-    """
-
-    training: Training = field(default_factory=lambda: Training(output="runs/vae"))
-    model: VAEModel = field(default_factory=VAEModel)
-    data: Crops = field(default_factory=Crops)
-    loss: LossWeights = field(default_factory=LossWeights)
-    network: str = "clip"
-    base: str = "weights/starter"
-    start: str | None = None
-    deepen: int | None = None
-    wake: bool = False
-    decoder_only: bool = False
-    deviation: float | None = 0.1
-    tile: int = 32
-    tile_frames: int = 8
-    export: str = "weights/starter"
-
+from foundation.weights.registry import locate
 
 SCALE_CLIPS = 200
 """Clips that the scale of the latents is measured on."""
@@ -90,17 +52,23 @@ def run(config: Config) -> Path:
     ).run()
     if processes().is_main_process:
         export(config, vae, last, _some(clips[0]))
-    return Path(config.export) / "vae"
+    return config.folder / "vae"
 
 
 def _started(folder: str) -> CausalVideoVAE:
-    return load_model(CausalVideoVAE, Path(folder), torch.float32).train().requires_grad_(True)
+    return load_model(CausalVideoVAE, _vae_folder(folder), torch.float32).train().requires_grad_(True)
+
+
+def _vae_folder(name: str) -> Path:
+    """A VAE's folder, or that of a model which holds one."""
+    folder = locate(name)
+    return folder / "vae" if (folder / "vae").is_dir() else folder
 
 
 def _objective(config: Config, vae: CausalVideoVAE) -> VAEObjective:
     loss = config.loss
     learner = VAELearner(vae, PatchDiscriminator() if loss.adversarial else None)
-    seen = perceptual_distance(config.network, Path(config.base)) if loss.perceptual else None
+    seen = perceptual_distance(config.network, locate(config.base)) if loss.perceptual else None
     tiling = Tiling(config.tile, config.tile // 2, config.tile_frames, config.tile_frames // 2)
     return VAEObjective(learner, loss, config.deviation, seen, tiling)
 
@@ -134,9 +102,9 @@ def export(config: Config, vae: CausalVideoVAE, checkpoint: Path, clips: np.ndar
     vae = vae.to(torch.bfloat16).float().to(memory_format=torch.channels_last_3d)
     if not config.decoder_only:
         vae.register_to_config(scaling_factor=1 / float(raw_latents(vae, clips).std()))
-    folder = Path(config.export) / "vae"
+    folder = config.folder / "vae"
     vae.to(torch.bfloat16).save_pretrained(folder)
-    start = Path(config.start) if config.start is not None else None
+    start = None if config.start is None else _vae_folder(config.start)
     write_training(folder, {"recipe": "vae", **asdict(config)}, start)
 
 

@@ -17,19 +17,11 @@ from torch import nn
 from foundation.weights.lora.metadata import lora_config
 from foundation.weights.lora.pairs import Pair
 from foundation.weights.lora.reading import LoraFile, read_lora
-from foundation.weights.lora.source import FOLDER_FILE, SUFFIX, Lora
+from foundation.weights.lora.source import FOLDER_FILE, SUFFIX, TARGETS, Lora
 from foundation.weights.lora.writing import write_lora
 from foundation.weights.single_file import Note
 from shared.config import near_miss, shorten, some_of
 from shared.errors import ConfigError, WeightsError
-
-TARGETS = (
-    "attn.to_q", "attn.to_k", "attn.to_v", "attn.to_out.0",
-    "attn.add_q_proj", "attn.add_k_proj", "attn.add_v_proj", "attn.to_add_out",
-    "ff.net.0.proj", "ff.net.2", "ff_context.net.0.proj", "ff_context.net.2",
-    "proj_mlp", "proj_out",
-)  # fmt: skip
-"""The linear layers of the blocks but for their modulations, as adapters for these weights commonly have them."""
 
 BLOCKS = ("transformer_blocks.", "single_transformer_blocks.")
 ADAPTER = "default"

@@ -16,6 +16,14 @@ from shared.config import local_path, shorten
 from shared.errors import InputError, WeightsError, first_line
 
 LARGEST_SCALE = 10.0
+TARGETS = (
+    "attn.to_q", "attn.to_k", "attn.to_v", "attn.to_out.0",
+    "attn.add_q_proj", "attn.add_k_proj", "attn.add_v_proj", "attn.to_add_out",
+    "ff.net.0.proj", "ff.net.2", "ff_context.net.0.proj", "ff_context.net.2",
+    "proj_mlp", "proj_out",
+)  # fmt: skip
+"""The linear layers of the blocks but for their modulations, as LoRAs for these weights commonly have them."""
+
 SUFFIX = ".safetensors"
 FOLDER_FILE = "pytorch_lora_weights.safetensors"
 """What diffusers calls the LoRA in a folder."""

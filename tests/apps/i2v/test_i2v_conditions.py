@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from tiny_models import tiny_transformer
 
 from apps.i2v.conditions import channels_of, condition_channels, keyframe_channels
-from apps.i2v.patterns import MOST_CONTINUED, MOST_KEYFRAMES, PatternShares, draw_pattern, windowed
+from apps.i2v.patterns import MOST_CONTINUED, MOST_KEYFRAMES, draw_pattern, windowed
+from apps.i2v.recipes.config import PatternShares
 from foundation.transformer import Conditioning, TextConditioning, VideoTransformer, widen_patch_embedding
 from shared.errors import ConfigError, InputError
 

@@ -13,12 +13,8 @@ from safetensors.torch import load_file
 from apps.i2v import ImageToVideoPipeline, cli
 from apps.i2v.recipes import i2v, i2v_lora, i2v_portrait
 from apps.i2v.variants import OWN
-from foundation.training.config import Training
-from foundation.training.curriculum import Stage
+from foundation.training.config import SamplingDefaults, Stage, Toybox, Training, Worlds
 from foundation.training.flow_objective import FlowObjective
-from foundation.training.flow_recipe import SamplingDefaults
-from foundation.training.toy_clips import Worlds
-from foundation.training.toy_samples import Toybox
 from foundation.weights.folder import FROZEN_FILE, TRAINING_FILE
 from foundation.weights.lora.source import Lora
 from foundation.weights.registry import find_parts

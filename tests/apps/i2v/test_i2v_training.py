@@ -10,19 +10,16 @@ import torch
 from apps.i2v import ImageToVideoPipeline
 from apps.i2v.conditions import keyframe_channels
 from apps.i2v.data import CONTINUED, GivenPictures, picture_samples
-from apps.i2v.patterns import PatternShares
-from apps.i2v.people import Looker, People, Seen, check_people, people_filter
+from apps.i2v.people import Looker, Seen, check_people, people_filter
 from apps.i2v.recipes import i2v
+from apps.i2v.recipes.config import PatternShares, People
 from apps.i2v.recipes.pictures import started
 from foundation.data.buckets import Bucket
-from foundation.training.config import Training
-from foundation.training.curriculum import Stage
+from foundation.training.config import Stage, Toybox, Training, Worlds
 from foundation.training.encoding import encode_clips, encode_stills
 from foundation.training.flow_batch import EncodedClip
 from foundation.training.flow_objective import FlowObjective
 from foundation.training.flow_recipe import Encoders
-from foundation.training.toy_clips import Worlds
-from foundation.training.toy_samples import Toybox
 from foundation.weights.loading import load_model
 from shared.errors import ConfigError, InputError, WeightsError
 from shared.media.video import encode

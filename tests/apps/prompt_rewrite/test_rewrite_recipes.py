@@ -18,9 +18,10 @@ from apps.prompt_rewrite.backends.local import LocalBackend
 from apps.prompt_rewrite.backends.starter import StarterBackend, question
 from apps.prompt_rewrite.data import ToyPairs
 from apps.prompt_rewrite.evaluation import facts_kept
-from apps.prompt_rewrite.model import RewriterSize, build_rewriter, chat_tokenizer, rewriter_tokenizer
+from apps.prompt_rewrite.model import build_rewriter, chat_tokenizer, rewriter_tokenizer
 from apps.prompt_rewrite.packing import IGNORED, Example, encode, pack
 from apps.prompt_rewrite.recipes import rewrite, rewrite_lora
+from apps.prompt_rewrite.recipes.config import RewriterSize
 from apps.prompt_rewrite.recipes.objective import AnswerObjective
 from apps.registry import RECIPES, conf_of
 from foundation.training import cli

@@ -13,10 +13,11 @@ from safetensors.torch import load_file
 
 from apps.registry import EVALUATIONS, RECIPES, conf_of
 from apps.v2a.codec import MelSpec, MelVAE, VocosVocoder, load_codec, load_mel_vae, load_vocoder, log_mel
-from apps.v2a.codec.data import SoundCrops, SoundData
-from apps.v2a.codec.losses import MelVAELoss, MelVAEObjective, VocoderLoss, VocoderObjective, spectral_losses
+from apps.v2a.codec.data import SoundCrops
+from apps.v2a.codec.losses import MelVAEObjective, VocoderObjective, spectral_losses
 from apps.v2a.codec.rendering import FULL_SCALE, rendered_sounds
 from apps.v2a.recipes import mel_vae, vocoder
+from apps.v2a.recipes.config import MelVAELoss, MelVAEModel, SoundData, VocoderLoss, VocosSize
 from foundation.training import cli
 from shared.errors import ConfigError
 from shared.toybox.sounds import toy_sound
@@ -57,7 +58,7 @@ def folder(tmp_path_factory, cache):
 
 def test_the_starters_sizes_stay_within_their_budget():
     with torch.device("meta"):
-        parts = (MelVAE(**vars(mel_vae.MelVAEModel())), VocosVocoder(MelSpec(), vars(vocoder.VocosSize())))
+        parts = (MelVAE(**vars(MelVAEModel())), VocosVocoder(MelSpec(), vars(VocosSize())))
     assert sum(p.numel() for part in parts for p in part.parameters()) <= 1_700_000
     assert parts[0].latent_rate >= 25
 

@@ -9,13 +9,14 @@ import torch
 
 from apps.v2a.captions import asked_for, not_asked_for
 from apps.v2a.consistency import ConsistencyLearner, ConsistencyModel, ConsistencyObjective
-from apps.v2a.data import DropOut, SoundSamples
+from apps.v2a.data import SoundSamples
 from apps.v2a.evaluation import Evaluation, evaluate
 from apps.v2a.model import AudioTransformer
 from apps.v2a.pipeline import VideoToAudioPipeline
 from apps.v2a.recipes import av_clip, av_consistency, v2a, v2a_lora
-from apps.v2a.text import T5Size, build_t5, t5_tokenizer
-from apps.v2a.toybox import ToySounds, caption
+from apps.v2a.recipes.config import ConsistencySize, DropOut, SoundModel, T5Size, ToySounds
+from apps.v2a.text import build_t5, t5_tokenizer
+from apps.v2a.toybox import caption
 from foundation.text.starter import train_tokenizer
 from foundation.training.config import Training
 from foundation.weights.lora.source import Lora
@@ -119,7 +120,7 @@ def test_encoders_transformer_and_adapter_are_trained_one_after_the_other(
     for part in ("mel_vae", "vocoder"):
         shutil.copytree(sound_folder / "v2a" / part, folder / part)
     toys = ToySounds(clips=3, variants=2)
-    size = av_consistency.ConsistencySize(side=8, channels=[4], width=8, layers=1, joint=8)
+    size = ConsistencySize(side=8, channels=[4], width=8, layers=1, joint=8)
     made = av_consistency.run(
         av_consistency.Config(
             base=str(starter_folder),
@@ -143,7 +144,7 @@ def test_encoders_transformer_and_adapter_are_trained_one_after_the_other(
     )
     assert (av_clip.run(seeing) / "image_encoder" / "training.json").is_file()
 
-    tiny = v2a.SoundModel(num_attention_heads=2, attention_head_dim=8, num_layers=1, num_single_layers=1)
+    tiny = SoundModel(num_attention_heads=2, attention_head_dim=8, num_layers=1, num_single_layers=1)
     common = {"base": str(folder), "cache": str(tmp_path / "cache"), "toybox": toys}
     config = v2a.Config(
         **common,

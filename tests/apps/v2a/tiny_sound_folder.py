@@ -6,8 +6,9 @@ from tiny_sounds import TINY, tiny_transformer
 
 from apps.v2a.codec import MelSpec, MelVAE, VocosVocoder
 from apps.v2a.layout import AudioLayout
+from apps.v2a.recipes.config import T5Size
 from apps.v2a.sync_encoder import SyncEncoder
-from apps.v2a.text import T5Size, build_t5, t5_tokenizer
+from apps.v2a.text import build_t5, t5_tokenizer
 from apps.v2a.weights import SoundDefaults, write_defaults
 from foundation.text.starter import train_tokenizer
 

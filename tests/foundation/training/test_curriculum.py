@@ -4,7 +4,8 @@ import pytest
 import torch
 from tiny_runs import Draws, Regression, config, final_weights
 
-from foundation.training.curriculum import Stage, run_curriculum
+from foundation.training.config import Stage
+from foundation.training.curriculum import run_curriculum
 from foundation.training.order import SampleOrder
 from shared.errors import WeightsError
 

@@ -9,12 +9,9 @@ import numpy as np
 import pytest
 
 from foundation.training import flow_recipe
-from foundation.training.config import Training
-from foundation.training.curriculum import Stage
+from foundation.training.config import Stage, Toybox, Training, Worlds
 from foundation.training.flow_recipe import Encoders, stage_samples
 from foundation.training.recipes import t2v, t2v_sft
-from foundation.training.toy_clips import Worlds
-from foundation.training.toy_samples import Toybox
 from foundation.weights.folder import TRAINING_FILE
 from shared.errors import ConfigError
 from shared.media.picture import write_png

@@ -6,14 +6,18 @@ from dataclasses import replace
 import pytest
 import torch
 
-from foundation.training.config import Training
-from foundation.training.curriculum import Stage
-from foundation.training.flow_recipe import SamplingDefaults
+from foundation.training.config import (
+    Crops,
+    LossWeights,
+    SamplingDefaults,
+    Stage,
+    Toybox,
+    Training,
+    VAEModel,
+    Worlds,
+)
 from foundation.training.recipes import t2v, t2v_lora, vae
-from foundation.training.toy_clips import Worlds
-from foundation.training.toy_samples import Toybox
 from foundation.transformer.model import VideoTransformer
-from foundation.vae.losses import LossWeights
 from foundation.vae.model import CausalVideoVAE
 from foundation.weights.defaults import HUNYUANVIDEO, read_defaults
 from foundation.weights.fingerprint import latents_sha256
@@ -40,8 +44,8 @@ def training(output, steps=2, **changes):
 
 def train_vae(folder, cache, **changes):
     config = vae.Config(
-        model=vae.VAEModel(block_out_channels=[8, 8, 8], latent_channels=4),
-        data=vae.Crops(worlds=Worlds(mix=4), cache=cache, **CROPS),
+        model=VAEModel(block_out_channels=[8, 8, 8], latent_channels=4),
+        data=Crops(worlds=Worlds(mix=4), cache=cache, **CROPS),
         export=str(folder),
         **{"training": training(folder / "run"), "loss": LossWeights(perceptual=0, adversarial=0)} | changes,
     )

@@ -11,7 +11,6 @@ import torch
 from foundation.text import load_text_encoder
 from foundation.text.starter import (
     TEMPLATES,
-    StarterSize,
     build_clip,
     build_mllm,
     chat_tokenizer,
@@ -20,6 +19,7 @@ from foundation.text.starter import (
     save_starter,
     train_tokenizer,
 )
+from foundation.training.config import StarterSize
 from foundation.training.recipes import text as recipe
 from foundation.training.text_data import (
     CaptionSamples,

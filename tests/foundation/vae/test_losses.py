@@ -5,8 +5,9 @@ import torch
 from tiny_models import STARTER_VAE, tiny_vae
 from transformers import CLIPVisionConfig, CLIPVisionModel
 
+from foundation.training.config import LossWeights
 from foundation.vae.discriminator import PatchDiscriminator
-from foundation.vae.losses import LossWeights, VAELearner, VAEObjective
+from foundation.vae.losses import VAELearner, VAEObjective
 from foundation.vae.model import CausalVideoVAE
 from foundation.vae.perceptual import ClipDistance, LpipsDistance
 from shared.errors import ConfigError
