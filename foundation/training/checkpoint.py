@@ -15,6 +15,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from shared.console import note
 from shared.errors import ResourceError, WeightsError, first_line
 
 PREFIX = "step-"
@@ -100,9 +101,24 @@ def set_aside(path: Path) -> Path:
 
 
 def finished(folder: Path, steps: int) -> Path | None:
-    """The last checkpoint, where it is of that many steps or more."""
-    last = checkpoints(folder)[-1:]
-    return last[0] if last and int(last[0].name.removeprefix(PREFIX)) >= steps else None
+    """The last checkpoint, where it is whole and of that many steps or more.
+
+    A damaged one is set aside where the run can go on from the one before.
+
+    Raises:
+        DamagedCheckpoint: there is none before.
+    """
+    *before, last = [None, *checkpoints(folder)]
+    if last is None or int(last.name.removeprefix(PREFIX)) < steps:
+        return None
+    try:
+        read_averaged(last)
+    except DamagedCheckpoint as error:
+        if len(before) < 2:
+            raise
+        note(f"{error.what}; kept as {set_aside(last).name}")
+        return None
+    return last
 
 
 def check_fits(path: Path, tensors: Mapping[str, Tensor], trained: Mapping[str, Tensor]) -> None:
@@ -160,13 +176,25 @@ def damage(path: Path, name: str) -> Generator[Path]:
         raise DamagedCheckpoint(path, name, reason) from error
 
 
+def read_averaged(path: Path) -> dict[str, Tensor]:
+    """The averaged weights of a checkpoint.
+
+    Raises:
+        DamagedCheckpoint: as `read_checkpoint`, or it holds none.
+    """
+    tensors = read_checkpoint(path)[0]
+    if "ema" not in tensors:
+        raise DamagedCheckpoint(path, "ema.safetensors", "missing")
+    return tensors["ema"]
+
+
 def load_averaged(model: nn.Module, path: Path) -> None:
     """Put a checkpoint's averaged weights into the model that was trained; what is frozen stays as it is.
 
     Raises:
         WeightsError: the checkpoint is damaged, or another recipe's.
     """
-    averaged = read_checkpoint(path)[0]["ema"]
+    averaged = read_averaged(path)
     trained = {name: one for name, one in model.named_parameters() if one.requires_grad}
     check_fits(path, averaged, trained)
     model.load_state_dict(averaged, strict=False)

@@ -58,15 +58,24 @@ def _has_files(folder: Path) -> bool:
 
 
 def _is_own(target: Path, recipe: str, config: Export) -> bool:
-    """Whether this very run, with these settings, wrote what is there."""
+    """Whether this very run wrote what is there; it may have been shorter then."""
+    if not any(Path(_output(config)).glob("**/checkpoints")):
+        return False
     settings = json.loads(json.dumps({"recipe": recipe, **asdict(config)}))
     for file in (target / TRAINING_FILE, target / "transformer" / TRAINING_FILE):
         try:
-            if json.loads(file.read_text(encoding="utf-8"))[-1] == settings:
+            if _without_steps(json.loads(file.read_text(encoding="utf-8"))[-1]) == _without_steps(settings):
                 return True
         except (OSError, ValueError, LookupError, TypeError):
             continue
     return False
+
+
+def _without_steps(settings: Any) -> Any:
+    """Settings without the lengths of training."""
+    if not isinstance(settings, dict):
+        return settings
+    return {key: _without_steps(value) for key, value in settings.items() if key != "steps"}
 
 
 def _keep_beside(target: Path) -> None:

@@ -19,9 +19,9 @@ from foundation.text.starter import (
     PAD,
     PICTURE_TEMPLATE,
     TEMPLATES,
-    StarterSize,
 )
 from foundation.text.templates import PromptTemplate
+from foundation.training.config import StarterSize
 from foundation.training.loading import Batch
 from shared.toybox.captions import Style, caption_facts, caption_scene, describe_scene
 from shared.toybox.mix import toy_clip

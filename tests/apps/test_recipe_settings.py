@@ -158,8 +158,12 @@ def test_a_run_may_write_again_what_it_wrote_itself(config, tmp_path):
     own = model(tmp_path / "mine" / "vae")
     settings = {"recipe": "vae", **dataclasses.asdict(config)}
     (own / "training.json").write_text(json.dumps([settings]))
-    prepare_export(config, "vae")
+    with pytest.raises(ConfigError, match="overwrite"):  # the same settings, but not the same run
+        prepare_export(config, "vae")
+    (tmp_path / "runs" / "vae" / "checkpoints").mkdir(parents=True)
     config.training.steps += 1
+    prepare_export(config, "vae")
+    config.training.seed += 1
     with pytest.raises(ConfigError, match="overwrite"):
         prepare_export(config, "vae")
 

@@ -19,7 +19,7 @@ from apps.prompt_rewrite.model import (
 from apps.prompt_rewrite.recipes.config import RewriteConfig as Config
 from apps.prompt_rewrite.recipes.objective import AnswerObjective, load_averaged
 from foundation.text.starter import kept_tokenizer
-from foundation.training.checkpoint import read_checkpoint
+from foundation.training.checkpoint import read_averaged
 from foundation.training.trainer import Trainer, processes
 from foundation.weights.folder import write_training
 
@@ -39,7 +39,7 @@ def run(config: Config) -> Path:
     model.set_attn_implementation("eager")
     samples = ToyPairs(tokenizer, config.data.row, config.data.pairs)
     last = Trainer(AnswerObjective(model), samples, config.training).run()
-    load_averaged(model, read_checkpoint(last)[0]["ema"])
+    load_averaged(model, read_averaged(last))
     model.set_attn_implementation("sdpa")
     folder = config.folder / FOLDER
     if processes().is_main_process:

@@ -10,7 +10,7 @@ from apps.prompt_rewrite.data import PairSamples, read_pairs
 from apps.prompt_rewrite.recipes.config import RewriteLoRAConfig as Config
 from apps.prompt_rewrite.recipes.objective import AnswerObjective, load_averaged
 from foundation.text.loading import load_causal_lm
-from foundation.training.checkpoint import read_checkpoint
+from foundation.training.checkpoint import read_averaged
 from foundation.training.trainer import Trainer, processes
 from foundation.weights.folder import write_training
 from shared.config import local_path
@@ -36,7 +36,7 @@ def run(config: Config) -> Path:
     )
     model = get_peft_model(load_causal_lm(base), adapter).train()
     last = Trainer(AnswerObjective(model), samples, config.training).run()
-    load_averaged(model, read_checkpoint(last)[0]["ema"])
+    load_averaged(model, read_averaged(last))
     folder = config.folder
     if processes().is_main_process:
         model.save_pretrained(str(folder))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from foundation.training.checkpoint import read_checkpoint
+from foundation.training.checkpoint import read_averaged
 from foundation.training.config import T2VConfig as Config
 from foundation.training.config import TransformerModel, starting_point
 from foundation.training.flow_recipe import Encoders, train_flow
@@ -63,7 +63,7 @@ def export(
 
     Where all parts are there, that is an index; else a record of the model that gives the rest.
     """
-    model.load_state_dict(read_checkpoint(checkpoint)[0]["ema"])
+    model.load_state_dict(read_averaged(checkpoint))
     folder = config.folder
     model.to(torch.bfloat16).save_pretrained(folder / "transformer")
     start = None if start_name is None else locate(start_name) / "transformer"

@@ -21,7 +21,7 @@ from foundation.text.starter import (
     save_starter,
     train_tokenizer,
 )
-from foundation.training.checkpoint import read_checkpoint
+from foundation.training.checkpoint import read_averaged
 from foundation.training.config import TextConfig as Config
 from foundation.training.loading import Samples
 from foundation.training.text_data import CaptionSamples, ChatCodec, ChatSamples, EyesSamples, tokenizer_texts
@@ -84,7 +84,7 @@ def train(config: Config, stage: str, objective: nn.Module, samples: Samples) ->
     """Train one stage and leave its averaged weights in the learner."""
     settings = replace(getattr(config, stage), output=str(Path(config.output) / stage))
     last = Trainer(objective, samples, settings).run()
-    averaged = read_checkpoint(last)[0]["ema"]
+    averaged = read_averaged(last)
     objective.get_submodule("model").load_state_dict(averaged, strict=False)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from foundation.training.checkpoint import read_checkpoint
+from foundation.training.checkpoint import read_averaged
 from foundation.training.clip_crops import ClipCrops
 from foundation.training.config import VAEConfig as Config
 from foundation.training.config import VAEModel
@@ -98,7 +98,7 @@ def export(config: Config, vae: CausalVideoVAE, checkpoint: Path, clips: np.ndar
 
     Where the decoder alone was trained it stays as it is: the latents did not change.
     """
-    VAELearner(vae, None).load_state_dict(read_checkpoint(checkpoint)[0]["ema"], strict=False)
+    VAELearner(vae, None).load_state_dict(read_averaged(checkpoint), strict=False)
     vae = vae.to(torch.bfloat16).float().to(memory_format=torch.channels_last_3d)
     if not config.decoder_only:
         vae.register_to_config(scaling_factor=1 / float(raw_latents(vae, clips).std()))

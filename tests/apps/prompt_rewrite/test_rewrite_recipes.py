@@ -23,7 +23,7 @@ from apps.prompt_rewrite.packing import IGNORED, Example, encode, pack
 from apps.prompt_rewrite.recipes import rewrite, rewrite_lora
 from apps.prompt_rewrite.recipes.config import RewriterSize
 from apps.prompt_rewrite.recipes.objective import AnswerObjective
-from apps.registry import RECIPES, conf_of
+from apps.registry import recipes
 from foundation.training import cli
 from shared.errors import ConfigError, InputError
 from shared.toybox.captions import ActorFacts, SceneFacts
@@ -39,8 +39,7 @@ TINY += [
 
 
 def train(name, *overrides):
-    module, about = RECIPES[name]
-    cli.main([name, *overrides], {name: cli.Recipe(module, about, conf_of(module))})
+    cli.main([name, *overrides], recipes())
 
 
 @pytest.fixture(scope="module")

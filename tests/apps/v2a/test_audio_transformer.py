@@ -100,7 +100,7 @@ def test_a_saved_model_is_the_same_model(tmp_path):
 
 
 def test_an_adapter_reaches_all_three_streams_and_the_single_blocks():
-    from apps.v2a.model import LORA_TARGETS
+    from apps.v2a.recipes.config import LORA_TARGETS
 
     model = tiny_transformer()
     with torch.no_grad():

@@ -78,3 +78,18 @@ def test_a_finished_stage_of_another_model_is_refused(train):
     other.model = torch.nn.Sequential(torch.nn.Linear(4, 6), torch.nn.SiLU(), torch.nn.Linear(6, 4))
     with pytest.raises(WeightsError, match="step-00000004 belongs to another recipe"):
         train(other)
+
+
+def test_a_finished_stage_whose_last_checkpoint_is_damaged_goes_on_from_the_one_before(tmp_path):
+    from foundation.training.checkpoint import DamagedCheckpoint, checkpoints, finished, write_checkpoint
+
+    tensors = {"model": {"w": torch.ones(2)}, "ema": {"w": torch.ones(2)}}
+    for step in (2, 4):
+        write_checkpoint(tmp_path, step, tensors, {}, {})
+    assert finished(tmp_path, 4) == tmp_path / "step-00000004"
+    (tmp_path / "step-00000004" / "ema.safetensors").unlink()
+    assert finished(tmp_path, 4) is None
+    assert [path.name for path in checkpoints(tmp_path)] == ["step-00000002"]
+    (tmp_path / "step-00000002" / "ema.safetensors").unlink()
+    with pytest.raises(DamagedCheckpoint, match=r"ema\.safetensors"):
+        finished(tmp_path, 2)
