@@ -10,7 +10,7 @@ from typing import Literal, TypeVar
 
 from foundation.runtime.settings import RuntimeSettings
 from foundation.weights.lora.source import Lora
-from shared.config import Size, setting, shorten
+from shared.config import Size, setting, shorten, text_lines
 from shared.errors import InputError
 
 PROMPT_LIMIT = 4000
@@ -264,7 +264,7 @@ def prompt_lines(path: Path, name: str) -> list[tuple[int, str]]:
         InputError: The file cannot be read, is not text, or holds no prompt; `name` is the setting's.
     """
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        lines = text_lines(path.read_text(encoding="utf-8-sig"))
     except UnicodeDecodeError:
         raise InputError(f"{name}: {path} is not text in UTF-8") from None
     except OSError as error:

@@ -249,6 +249,11 @@ _PARSERS: dict[Any, Any] = {
 """By type; `tuple[KIND, ...]` is a list, and a flag that may be given several times."""
 
 
+def text_lines(text: str) -> list[str]:
+    """The lines of a text file: only a newline ends one, whatever else Unicode calls a line's end."""
+    return text.replace("\r\n", "\n").removesuffix("\n").split("\n") if text else []
+
+
 # -- checks ------------------------------------------------------------------------------------------------
 
 

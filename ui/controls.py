@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from shared.config import Setting, kinds
+from shared.config import Setting, kinds, text_lines
 
 if TYPE_CHECKING:
     from gradio.components import Component
@@ -182,7 +182,7 @@ class Lines(Control):
         return gr.Textbox("", label=self.label, info=f"{self.help}; one per line", elem_id=id, **about)
 
     def read(self, raw: Any) -> Any:
-        return [line.strip() for line in (raw or "").splitlines() if line.strip()] or None
+        return [line.strip() for line in text_lines(raw or "") if line.strip()] or None
 
     def show(self, value: Any) -> Any:
         return "\n".join(map(str, value or ()))

@@ -16,7 +16,7 @@ import torch
 
 from apps.i2v.recipes.config import People
 from foundation.weights.record import file_sha256
-from shared.config import local_path
+from shared.config import local_path, text_lines
 from shared.console import note
 from shared.errors import InputError, WeightsError, first_line
 
@@ -139,7 +139,7 @@ def _read(record: Path) -> dict[str, Seen]:
     if not record.exists():
         return {}
     known = {}
-    for line in record.read_text(encoding="utf-8").splitlines():
+    for line in text_lines(record.read_text(encoding="utf-8")):
         try:
             key, persons, height = json.loads(line)
             known[key] = Seen(int(persons), float(height))

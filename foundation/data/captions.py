@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from shared.config import shorten
+from shared.config import shorten, text_lines
 from shared.errors import InputError
 
 Captions = tuple[str, ...]
@@ -71,7 +71,7 @@ def listed_captions(
     """
     found: dict[str, Captions] = {}
     wrong: dict[int, str] = {}
-    for number, line in enumerate(_read(listing).splitlines(), 1):
+    for number, line in enumerate(text_lines(_read(listing)), 1):
         if not line.strip():
             continue
         try:

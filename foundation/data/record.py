@@ -9,6 +9,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+from shared.config import text_lines
+
 Found = TypeVar("Found")
 
 Stamp = tuple[int, int]
@@ -54,7 +56,7 @@ class FileRecord(Generic[Found]):
 def _read(path: Path, kind: Callable[..., Found]) -> dict[str, tuple[Stamp, Found]]:
     known: dict[str, tuple[Stamp, Found]] = {}
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = text_lines(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError):
         return known
     for line in lines:

@@ -136,3 +136,10 @@ def test_checking_a_request_imports_no_torch():
         "sys.exit('torch' in sys.modules or 'numpy' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
+
+
+def test_a_prompt_of_a_file_may_hold_every_sign_but_a_newline(tmp_path):
+    file = tmp_path / "prompts.txt"
+    file.write_text("a red ball\u2028on grass\n\nsecond\u0085one\n", encoding="utf-8")
+    prompts = read_prompts(TextToVideoRequest(prompts=file))
+    assert [len(prompt.split()) for prompt in prompts] == [5, 2]

@@ -15,6 +15,7 @@ from shared.config import (
     setting,
     settings,
     some_of,
+    text_lines,
     to_mapping,
 )
 from shared.errors import InputError
@@ -193,3 +194,10 @@ def test_the_first_of_many_are_named():
 def test_a_suggestion_is_made_only_for_what_is_near():
     assert near_miss("setps", ["steps", "seed"]) == " (did you mean steps?)"
     assert near_miss("zebra", ["steps", "seed"]) == ""
+
+
+@pytest.mark.parametrize("sign", ["\u2028", "\u2029", "\u0085", "\x0b", "\x0c", "\x1c", "\r"])
+def test_only_a_newline_ends_a_line(sign):
+    assert text_lines(f"one{sign}line\nand another\r\n") == [f"one{sign}line", "and another"]
+    assert text_lines("") == []
+    assert text_lines("a\n\nb") == ["a", "", "b"]
