@@ -22,6 +22,11 @@ def spoilt(tensor, **_):
     return torch.full_like(tensor, float("nan") if tensor.is_floating_point() else 0)
 
 
+def is_same(one, other):
+    """Equal within one level of 255: where weights lie in memory decides over the last bit on some processors."""
+    return np.abs(one.astype(int) - other).max() <= 1
+
+
 def psnr(one, other):
     return 10 * np.log10(255**2 / max(np.mean((one.astype(float) - other) ** 2), 1e-9))
 
@@ -34,14 +39,14 @@ def test_every_layer_that_waits_elsewhere_is_fetched_before_it_runs(pipe, part, 
         patched.setattr(torch, "empty_like", spoilt)
         offload_in_groups(model, CPU, tmp_path)
         assert all(parameter.isnan().all() for parameter in model.parameters())
-        assert np.array_equal(pipe(PROMPT).frames, expected)
+        assert is_same(pipe(PROMPT).frames, expected)
 
 
 def test_groups_give_the_same_clip(pipe):
     expected = pipe(PROMPT).frames
     place(pipe, "group", CPU)
-    assert np.array_equal(pipe(PROMPT).frames, expected)
-    assert np.array_equal(pipe(PROMPT).frames, expected)
+    assert is_same(pipe(PROMPT).frames, expected)
+    assert is_same(pipe(PROMPT).frames, expected)
 
 
 def test_whole_models_take_turns_and_send_the_one_before_away(pipe, monkeypatch):
@@ -56,7 +61,7 @@ def test_whole_models_take_turns_and_send_the_one_before_away(pipe, monkeypatch)
         return fetch(hook, module, *args, **kwargs)
 
     monkeypatch.setattr(CpuOffload, "pre_forward", recorded)
-    assert np.array_equal(pipe(PROMPT, cfg=1.0, steps=2).frames, expected)
+    assert is_same(pipe(PROMPT, cfg=1.0, steps=2).frames, expected)
     assert fetched == [
         ("text_encoder", None),
         ("text_encoder_2", "text_encoder"),
@@ -82,7 +87,7 @@ def test_float8_storage_and_groups_go_together(model_folder):
     pipe = TextToVideoPipeline.from_pretrained(str(model_folder), device="cpu", quantise="float8")
     expected = pipe(PROMPT).frames
     place(pipe, "group", CPU)
-    assert np.array_equal(pipe(PROMPT).frames, expected)
+    assert is_same(pipe(PROMPT).frames, expected)
 
 
 @pytest.mark.parametrize(
