@@ -7,6 +7,9 @@ endif
 # A uv on the path that does not answer (a version manager's shim without a version) is as good as none.
 UV := $(shell uv --version >/dev/null 2>&1 && echo uv || echo .uv/bin/uv)
 RUN := $(UV) run --frozen --no-sync
+# Idle OpenMP threads sleep instead of spinning: they starve whatever else runs.
+export OMP_WAIT_POLICY ?= passive
+
 DEMO_PROMPT := a red circle moves right on a gray background
 DEMO_OUT := outputs/demo.mp4
 BENCHMARKS := freed_memory load_memory preview text_to_video trainer_overhead transformer_vs_diffusers vae_vs_diffusers

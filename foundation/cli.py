@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from foundation.host import TERMINAL, Host
 from foundation.request import TextToVideoRequest, read_prompts, resolve
+from foundation.runtime.preflight import check_machine
 from foundation.weights.lora.source import check_loras
+from foundation.weights.registry import find_parts
 from shared.config import from_argv, from_mapping, to_mapping
 from shared.console import note, run
 from shared.errors import InputError
@@ -47,7 +49,7 @@ def make(
 ) -> list[Path]:
     """Make every clip of a request and print where it is.
 
-    What needs no model (prompts, LoRA files, the place for the clips) is checked before torch is imported.
+    What needs no model (prompts, LoRA files, machine, the place for the clips) is checked before torch is imported.
 
     Args:
         request: What to make.
@@ -60,6 +62,8 @@ def make(
     prompts = read_prompts(request)
     output = Output.plan(request.out, request.format, several=len(prompts) * request.count > 1)
     check_loras(request.lora)
+    check_machine(request)
+    find_parts(request.model, request.base)
     first = first_seed(request)
 
     told = prepare(prompts)
@@ -141,17 +145,21 @@ def remake(recorded: Mapping[str, Any], chosen: Mapping[str, Any]) -> Clip:
 
 
 def _load(request: TextToVideoRequest, host: Host = TERMINAL) -> TextToVideoPipeline:
-    """The pipeline that a request names; torch is imported here."""
-    from foundation.pipeline import TextToVideoPipeline
-
+    """The pipeline that a request names."""
     return host.load(
-        TextToVideoPipeline.from_pretrained,
+        _open,
         request.model,
         base=request.base,
         lora=request.lora,
         note=note,
         **request.runtime(),
     )
+
+
+def _open(model: str, **settings: Any) -> TextToVideoPipeline:
+    from foundation.pipeline import TextToVideoPipeline
+
+    return TextToVideoPipeline.from_pretrained(model, **settings)
 
 
 def _clip(pipe: TextToVideoPipeline, request: TextToVideoRequest, host: Host = TERMINAL) -> Clip:

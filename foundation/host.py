@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from shared.console import progress, result
+from shared.console import note, printable, progress, result
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,9 +46,17 @@ class Host:
 
     about: Mapping[str, Any] = MappingProxyType({})
 
-    def load(self, open_model: Callable[..., Loaded], *words: Any, **settings: Any) -> Loaded:
-        """A model, opened with these arguments; whoever has it already may give that one."""
-        return open_model(*words, **settings)
+    def load(self, open_model: Callable[..., Loaded], model: str, *words: Any, **settings: Any) -> Loaded:
+        """A model, opened with these arguments; whoever has it already may give that one.
+
+        Args:
+            open_model: opens it; imports torch, so that what happens is said first.
+            model: its name.
+            words: further arguments.
+            settings: further arguments.
+        """
+        note(f"loading {printable(model)}")
+        return open_model(model, *words, **settings)
 
     @contextmanager
     def sampling(self, total: int, label: str) -> Generator[Watcher]:

@@ -14,6 +14,7 @@ import traceback
 from collections.abc import Callable, Generator, Mapping, Sequence
 
 from shared.errors import InputError, KinoraError, ResourceError, quoted
+from shared.interrupts import ended_by_second_interrupt
 
 PROGRAM = "kinora"
 INTERRUPTED = 130
@@ -109,8 +110,10 @@ def run(command: Callable[[list[str]], int | None], argv: Sequence[str]) -> int:
     debug = "--debug" in words[:end]
     words = [word for place, word in enumerate(words) if place >= end or word != "--debug"]
     _open_missing_streams()
+    let_threads_sleep()
     try:
-        code = command(words) or 0
+        with ended_by_second_interrupt(INTERRUPTED, _say_stopping):
+            code = command(words) or 0
         with _output():
             sys.stdout.flush()
     except KinoraError as error:
@@ -129,6 +132,19 @@ def run(command: Callable[[list[str]], int | None], argv: Sequence[str]) -> int:
         _complain(f"{type(error).__name__}: {error}{hint}", debug)
         return 1
     return code
+
+
+def let_threads_sleep() -> None:
+    """Let OpenMP's idle threads sleep, before torch is loaded: they spin otherwise and starve whatever else runs.
+
+    What the user has set stays as it is.
+    """
+    if "GOMP_SPINCOUNT" not in os.environ:
+        os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+
+def _say_stopping() -> None:
+    _tell(f"{PROGRAM}: stopping; Ctrl-C again ends at once")
 
 
 def _complain(message: str, debug: bool) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from shared.config import from_argv
 from shared.console import result, run
 from shared.errors import InputError
+from shared.interrupts import leave_interrupts_to_others
 from ui.settings import ServerSettings, from_environment
 
 if TYPE_CHECKING:
@@ -82,6 +83,7 @@ def serve(
         )
         with WorkerProcess(Claims(database, files), worker_program or PROGRAM):
             result(f"http://{_address(listener)}")
+            leave_interrupts_to_others()
             uvicorn.Server(config).run(sockets=[listener])
 
 

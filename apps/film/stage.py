@@ -29,12 +29,12 @@ class Keeper(Host):
         self.host, self.about = host, host.about
         self._kept: tuple[Any, Any] | None = None
 
-    def load(self, open_model: Callable[..., Loaded], *words: Any, **settings: Any) -> Loaded:
+    def load(self, open_model: Callable[..., Loaded], model: str, *words: Any, **settings: Any) -> Loaded:
         """The same model again where the arguments are the same."""
-        asked = (open_model, words, settings)
+        asked = (open_model, model, words, settings)
         if self._kept is None or self._kept[0] != asked:
             self.free()
-            self._kept = (asked, self.host.load(open_model, *words, **settings))
+            self._kept = (asked, self.host.load(open_model, model, *words, **settings))
         return self._kept[1]
 
     def free(self) -> None:

@@ -16,7 +16,9 @@ from foundation.cli import as_given, first_seed, keep
 from foundation.host import TERMINAL, Host
 from foundation.inputs import describe_inputs
 from foundation.request import FRAME_STRIDE, read_prompts, resolve
+from foundation.runtime.preflight import check_machine
 from foundation.weights.lora.source import check_loras
+from foundation.weights.registry import find_parts
 from shared.config import Size, from_argv, from_mapping, settings, to_mapping
 from shared.console import note, run
 from shared.errors import InputError
@@ -63,6 +65,8 @@ def make(
     several = len(prompts) * len(batch) * request.count > 1
     output = Output.plan(request.out, request.format, several)
     check_loras(request.lora)
+    check_machine(request)
+    find_parts(request.model, request.base, "i2v")
     seed = first_seed(request)
 
     told = prepare(prompts)
@@ -160,11 +164,9 @@ def _settings_of(files: Mapping[str, Path]) -> dict[str, Any]:
 
 
 def _load(request: ImageToVideoRequest, host: Host = TERMINAL) -> ImageToVideoPipeline:
-    """The pipeline that a request names; torch is imported here."""
-    from apps.i2v.pipeline import ImageToVideoPipeline
-
+    """The pipeline that a request names."""
     return host.load(
-        ImageToVideoPipeline.from_pretrained,
+        _open,
         request.model,
         base=request.base,
         lora=request.lora,
@@ -172,6 +174,12 @@ def _load(request: ImageToVideoRequest, host: Host = TERMINAL) -> ImageToVideoPi
         note=note,
         **request.runtime(),
     )
+
+
+def _open(model: str, **settings: Any) -> ImageToVideoPipeline:
+    from apps.i2v.pipeline import ImageToVideoPipeline
+
+    return ImageToVideoPipeline.from_pretrained(model, **settings)
 
 
 def _resolved(

@@ -9,9 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from apps.v2a.request import VideoToAudioRequest
+from apps.v2a.weights import find_folder
 from foundation.cli import first_seed
 from foundation.host import TERMINAL, Host
 from foundation.inputs import describe_inputs
+from foundation.runtime.preflight import check_machine
+from foundation.runtime.settings import RuntimeSettings
 from foundation.weights.lora.source import check_loras
 from shared.config import from_argv, from_mapping, settings, shorten, to_mapping
 from shared.console import note, run
@@ -50,6 +53,8 @@ def make(request: VideoToAudioRequest, host: Host = TERMINAL) -> list[Path]:
     output = _output(request)
     own = _own_sound(request)
     check_loras(request.lora)
+    check_machine(RuntimeSettings(device=request.device, dtype=request.dtype))
+    find_folder(request.model)
     first = first_seed(request)
 
     pipe = _load(request, host)
@@ -155,17 +160,21 @@ def _own_sound(request: VideoToAudioRequest) -> Sound | None:
 
 
 def _load(request: VideoToAudioRequest, host: Host = TERMINAL) -> VideoToAudioPipeline:
-    """The pipeline that a request names; torch is imported here."""
-    from apps.v2a.pipeline import VideoToAudioPipeline
-
+    """The pipeline that a request names."""
     return host.load(
-        VideoToAudioPipeline.from_pretrained,
+        _open,
         request.model,
         request.lora,
         request.device,
         request.dtype,
         note=note,
     )
+
+
+def _open(model: str, *words: Any, **settings: Any) -> VideoToAudioPipeline:
+    from apps.v2a.pipeline import VideoToAudioPipeline
+
+    return VideoToAudioPipeline.from_pretrained(model, *words, **settings)
 
 
 def _resolved(request: VideoToAudioRequest, pipe: VideoToAudioPipeline) -> VideoToAudioRequest:

@@ -5,6 +5,9 @@ from typing import Any
 
 from shared.errors import InputError
 
+QUANTO = ("int8", "int4")
+"""What quanto does while loading."""
+
 KEPT = ["proj_in", "linear_1", "linear_2"]
 """Layers of the text's and signal's embeddings, which stay as they are; quanto knows layers by their last name."""
 
@@ -20,6 +23,16 @@ def require(package: str, module: str, what: str) -> None:
         raise InputError(f"{what} needs the package {package}: pip install {package}")
 
 
+def check_quantise(quantise: str) -> None:
+    """Refuse a quantisation whose package is not installed.
+
+    Raises:
+        InputError: it is not; the line says how to install it.
+    """
+    if quantise in QUANTO:
+        require("optimum-quanto", "optimum.quanto", f"quantise {quantise!r}")
+
+
 def quanto_config(quantise: str) -> Any:
     """What diffusers' `from_pretrained` takes as `quantization_config`; None where nothing is quantised.
 
@@ -29,9 +42,9 @@ def quanto_config(quantise: str) -> Any:
     Raises:
         InputError: quanto is not installed.
     """
-    if quantise not in ("int8", "int4"):
+    if quantise not in QUANTO:
         return None
-    require("optimum-quanto", "optimum.quanto", f"quantise {quantise!r}")
+    check_quantise(quantise)
     from diffusers import QuantoConfig
 
     return QuantoConfig(weights_dtype=quantise, modules_to_not_convert=KEPT)

@@ -12,6 +12,7 @@ from collections.abc import Generator, Iterable, Sequence
 from pathlib import Path
 
 from shared.errors import InputError, KinoraError, ResourceError
+from shared.interrupts import cleaned_up
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.ENOMEM}
 
@@ -50,17 +51,16 @@ def replacing(path: Path) -> Generator[Path]:
     except OSError as error:
         raise refusal(error, path) from error
     try:
-        temporary = room / path.name
-        yield temporary
-        if temporary.is_file():
-            _flush(temporary)
-        elif path.is_dir():
-            _make_way(path)
-        temporary.replace(path)
+        with cleaned_up(lambda: shutil.rmtree(room, ignore_errors=True)):
+            temporary = room / path.name
+            yield temporary
+            if temporary.is_file():
+                _flush(temporary)
+            elif path.is_dir():
+                _make_way(path)
+            temporary.replace(path)
     except OSError as error:
         raise refusal(error, path) from error
-    finally:
-        shutil.rmtree(room, ignore_errors=True)
 
 
 def _flush(path: Path) -> None:
@@ -107,19 +107,21 @@ def reserving(candidates: Iterable[Sequence[Path]]) -> Generator[Path]:
     """
     taken: list[Path] = []
     folders: list[Path] = []
-    try:
+
+    def give_back() -> None:
+        for path in (*taken, *folders):
+            _remove_if_empty(path)
+
+    with cleaned_up(give_back):
         for paths in candidates:
             try:
                 folders += make_folders(paths[0].parent)
-                taken = _take(paths)
+                taken += _take(paths)
             except OSError as error:
                 raise refusal(error, paths[0]) from error
             if taken:
                 break
         yield taken[0]
-    finally:
-        for path in (*taken, *folders):
-            _remove_if_empty(path)
 
 
 def _take(paths: Sequence[Path]) -> list[Path]:

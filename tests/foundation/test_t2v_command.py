@@ -11,6 +11,7 @@ from safetensors.numpy import save_file
 
 from foundation import cli
 from foundation.request import ModelDefaults
+from foundation.runtime import preflight
 from foundation.weights.lora.source import Lora
 from shared.config import Size
 from shared.errors import InputError
@@ -47,6 +48,8 @@ def pipeline(monkeypatch):
     module = types.ModuleType("foundation.pipeline")
     module.TextToVideoPipeline = FakePipeline
     monkeypatch.setitem(sys.modules, "foundation.pipeline", module)
+    monkeypatch.setattr(cli, "find_parts", lambda *_: None)
+    monkeypatch.setattr(preflight, "has_gpu_driver", lambda: True)
 
 
 def t2v(*argv):

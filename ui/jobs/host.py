@@ -47,11 +47,11 @@ class JobHost(Host):
         self.runs = 0
         self.results: list[Path] = []
 
-    def load(self, open_model: Callable[..., Any], *words: Any, **settings: Any) -> Any:
+    def load(self, open_model: Callable[..., Any], model: str, *words: Any, **settings: Any) -> Any:
         """See `Host.load`; a model that the job before used is there already."""
         self.stop_where_wished()
         self.tell(Progress("loading"))
-        return self._models.load(open_model, *words, **settings)
+        return self._models.load(open_model, model, *words, **settings)
 
     def made(self, path: Path) -> None:
         """See `Host.made`; results stand in the job when all of them are there."""
