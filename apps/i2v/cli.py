@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from apps.i2v.keyframes import Keyframe
 from apps.i2v.preprocess import nearest_size, pictures_in, read_picture
 from apps.i2v.request import ImageToVideoRequest
+from apps.i2v.source_clip import continue_sound, fit_source_clip, read_source_clip
 from foundation.cli import as_given, first_seed, keep
 from foundation.host import TERMINAL, Host
 from foundation.inputs import describe_inputs
@@ -22,7 +23,6 @@ from foundation.weights.registry import find_parts
 from shared.config import Size, from_argv, from_mapping, settings, to_mapping
 from shared.console import note, run
 from shared.errors import InputError
-from shared.media import read_clip
 from shared.media.naming import Output
 
 if TYPE_CHECKING:
@@ -71,6 +71,7 @@ def make(
 
     told = prepare(prompts)
     pipe = _load(request, host)
+    given = _fit(given, request, pipe)
     paths = []
     for one in batch:
         resolved = _resolved(one, pipe, given)
@@ -107,6 +108,7 @@ def remake(recorded: Mapping[str, Any], chosen: Mapping[str, Any]) -> Clip:
     request = dataclasses.replace(request, **chosen)
     given = _clip_to_extend(request)
     pipe = _load(request)
+    given = _fit(given, request, pipe)
     return _clip(pipe, _resolved(request, pipe, given), given)[0]
 
 
@@ -130,10 +132,17 @@ def _clip_to_extend(request: ImageToVideoRequest) -> Clip | None:
     """The clip that goes on, read once and before the model is; None where none does."""
     if request.extend is None:
         return None
-    clip = read_clip(request.extend)
+    clip = read_source_clip(request.extend)
     if request.size not in (None, _size_of(clip)):
         raise InputError(f"size: {request.extend} is {_size_of(clip)} and stays so, leave out {request.size}")
     return clip
+
+
+def _fit(given: Clip | None, request: ImageToVideoRequest, pipe: ImageToVideoPipeline) -> Clip | None:
+    """The clip that goes on, as the model can continue it."""
+    if given is None or request.extend is None:
+        return None
+    return fit_source_clip(given, pipe.defaults.fps, request.extend.name, note)
 
 
 def _size_of(clip: Clip) -> Size:
@@ -220,6 +229,8 @@ def _clip(
         if request.extend is not None and given is not None:
             known = _known_latents(request.extend, given, pipe)
             clip, latents = pipe.extend(known, request.prompt, times=request.extensions, **common)
+            added = (latents.shape[2] - known.shape[2]) * FRAME_STRIDE
+            clip = continue_sound(given, clip, added) if _holds_sound(request) else clip
         else:
             clip = pipe(
                 request.image,
@@ -242,6 +253,12 @@ def _clip(
         "inputs": describe_inputs(_files(request)),
     }
     return dataclasses.replace(clip, metadata=about), latents
+
+
+def _holds_sound(request: ImageToVideoRequest) -> bool:
+    """Whether the file that is written may have a sound; a GIF or PNGs hold none."""
+    suffix = "" if request.out is None else request.out.suffix.lower()
+    return request.format in (None, "mp4", "mkv") and suffix in ("", ".mp4", ".mkv")
 
 
 def _known_latents(path: Path, clip: Clip, pipe: ImageToVideoPipeline) -> Tensor:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,10 +16,9 @@ from PIL import Image
 from apps.v2a.layout import EARLY
 from apps.v2a.request import LONGEST_SECONDS
 from shared.errors import InputError
-from shared.media.video import opened, to_rgb
+from shared.media.video import ShownFrames, opened, picture_stream
 
 if TYPE_CHECKING:
-    from av import VideoFrame
     from av.container import InputContainer
 
 LONGEST = float(LONGEST_SECONDS)
@@ -58,9 +58,10 @@ def check_shown(container: InputContainer, path: Path) -> None:
     Raises:
         InputError: it has no picture, or says that it is too long.
     """
-    if not container.streams.video:
-        raise InputError(f"{path} has no picture; a prompt and --seconds alone make a sound, too")
-    stream = container.streams.video[0]
+    try:
+        stream = picture_stream(container, path)
+    except InputError as error:
+        raise InputError(f"{error}; a prompt and --seconds alone make a sound, too") from None
     if stream.duration is not None and stream.time_base is not None:
         _check_length(path, float(stream.duration * stream.time_base))
     elif container.duration is not None:
@@ -87,12 +88,13 @@ def watch(path: Path, rates: Mapping[int, float]) -> Seen:
     frames: dict[int, list[Frames]] = {side: [] for side in rates}
     times: dict[int, list[float]] = {side: [] for side in rates}
     until = 0.0
-    for moment, until, frame in _on_screen(path):
+    for moment, until, draw in _on_screen(path):
         _check_length(path, until)
         asking = [side for side, rate in rates.items() if _is_asked_for(moment, until, rate)]
-        pictures = {side: squeezed(to_rgb(frame), side) for side in asking}
-        for side, picture in pictures.items():
-            frames[side].append(picture)
+        picture = draw() if asking else None
+        for side in asking:
+            assert picture is not None
+            frames[side].append(squeezed(picture, side))
             times[side].append(moment)
     if not until:
         raise InputError(f"{path} has no picture")
@@ -115,23 +117,24 @@ def _is_asked_for(moment: float, until: float, rate: float) -> bool:
     return math.ceil((moment - EARLY) * rate) / rate < until - EARLY
 
 
-def _on_screen(path: Path) -> Iterator[tuple[float, float, VideoFrame]]:
-    """Every frame with the seconds at which it comes and goes, counted from the first."""
+def _on_screen(path: Path) -> Iterator[tuple[float, float, Callable[[], Frames]]]:
+    """Seconds at which every frame comes and goes, counted from the first, and what draws it."""
     with opened(path) as container:
         check_shown(container, path)
-        stream = container.streams.video[0]
+        reader = ShownFrames(container, path)
+        stream = reader.stream
         step = 1 / float(stream.average_rate or stream.guessed_rate or 25)
         shown, start, came = None, 0.0, 0.0
-        for number, frame in enumerate(container.decode(stream)):
+        for number, frame in enumerate(reader):
             moment = number * step if frame.time is None else frame.time
             if shown is None:
                 start = moment
             else:
                 gone = max(moment - start, came)
-                yield came, gone, shown
+                yield came, gone, partial(reader.to_rgb, shown)
                 came = gone
             shown = frame
         if shown is not None:
             base = shown.time_base
             lasting = float(shown.duration * base) if shown.duration and base else step
-            yield came, came + lasting, shown
+            yield came, came + lasting, partial(reader.to_rgb, shown)

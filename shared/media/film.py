@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from shared.errors import InputError
-from shared.media.video import opened, to_rgb
+from shared.media.video import ShownFrames, opened
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -42,15 +42,12 @@ def look_through(path: Path) -> Film:
     times: list[float | None] = []
     height = width = 0
     with opened(path) as container:
-        if not container.streams.video:
-            raise InputError(f"{path} has no picture")
-        stream = container.streams.video[0]
-        for frame in container.decode(stream):
+        shown = ShownFrames(container, path)
+        for frame in shown:
             if not times:
-                upright = round(frame.rotation / 90) % 2 == 0
-                height, width = (frame.height, frame.width) if upright else (frame.width, frame.height)
+                width, height = shown.size(frame)
             times.append(frame.time)
-        rate = float(stream.average_rate or 0)
+        rate = float(shown.stream.average_rate or 0)
     if not times:
         raise InputError(f"{path} has no picture")
     known = np.array([time for time in times if time is not None])
@@ -73,9 +70,10 @@ def picked(path: Path, indices: Sequence[int]) -> Iterator[NDArray[np.uint8]]:
     """
     wanted = list(indices)
     with opened(path) as container:
-        for index, frame in enumerate(container.decode(video=0)):
+        shown = ShownFrames(container, path)
+        for index, frame in enumerate(shown):
             while wanted and wanted[0] == index:
-                yield to_rgb(frame)
+                yield shown.to_rgb(frame)
                 wanted.pop(0)
             if not wanted:
                 return

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import av
 import av.error
 from av.audio.stream import AudioStream
+from av.container import InputContainer
 from av.packet import Packet
-from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from shared.config import one_of
@@ -23,10 +23,18 @@ from shared.console import note
 from shared.errors import InputError
 from shared.media.film import picked
 from shared.media.sound import Sound, layout_of, to_frame
-from shared.media.video import add_picture, created, encode_picture, opened, to_rgb, unreadable
+from shared.media.video import (
+    ShownFrames,
+    add_picture,
+    created,
+    encode_picture,
+    opened,
+    picture_stream,
+    unreadable,
+)
 
 if TYPE_CHECKING:
-    from av.container import InputContainer, OutputContainer
+    from av.container import OutputContainer
     from av.stream import Stream
 
 
@@ -122,10 +130,7 @@ def check_copy(source: InputContainer, film: Path, suffixes: Sequence[str] = (),
 
 def _copied_streams(source: InputContainer, film: Path, keep: bool) -> list[Stream]:
     """The streams of a film that are copied, its picture first; a cover is none."""
-    pictures = [video for video in source.streams.video if not video.disposition & Disposition.attached_pic]
-    if not pictures:
-        raise InputError(f"{film} has no picture")
-    return [pictures[0], *(source.streams.audio[:1] if keep else ())]
+    return [picture_stream(source, film), *(source.streams.audio[:1] if keep else ())]
 
 
 # -- what a container can hold -----------------------------------------------------------------------------
@@ -139,7 +144,8 @@ def _add_track(target: OutputContainer, stream: Stream, film: Path, timing: Timi
     height, width = next(picked(film, [0])).shape[:2]
     anew = add_picture(target, height, width, stream.average_rate or Fraction(25))
     anew.codec_context.time_base = stream.time_base or Fraction(1, 1000)
-    return Track(anew, anew=True)
+    assert isinstance(stream.container, InputContainer)
+    return Track(anew, shown=ShownFrames(stream.container, film))
 
 
 def _add_copy(target: OutputContainer, stream: Stream, film: Path) -> Stream:
@@ -239,23 +245,23 @@ class Track:
 
     Attributes:
         stream: of the new file.
-        anew: its frames are encoded; otherwise the packets are copied.
+        shown: makes the frames that are encoded anew; None: the packets are copied.
         hides: the file can say that a packet is not shown, so those are copied too.
     """
 
     stream: Stream
-    anew: bool = False
+    shown: ShownFrames | None = None
     hides: bool = False
 
     def packets(self, packet: Packet) -> list[Packet]:
         """What stands in the new file for a packet of the old one; one of no size is the end."""
-        if not self.anew:
+        if self.shown is None:
             return [packet] if packet.size and (self.hides or not packet.is_discard) else []
         assert isinstance(self.stream, VideoStream)
         made = []
         for frame in packet.decode():
             assert isinstance(frame, av.VideoFrame) and frame.pts is not None and frame.time_base is not None
-            made += encode_picture(self.stream, to_rgb(frame), frame.pts, frame.time_base)
+            made += encode_picture(self.stream, self.shown.to_rgb(frame), frame.pts, frame.time_base)
         return made if packet.size else [*made, *self.stream.encode(None)]
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageOps, PngImagePlugin, UnidentifiedImageError
+from PIL import Image, ImageCms, ImageDraw, ImageOps, PngImagePlugin, UnidentifiedImageError
 
 from shared.errors import InputError
 from shared.media.files import replacing
@@ -30,6 +31,9 @@ PNG_HEAD = b"\x89PNG\r\n\x1a\n"
 
 TEXT_KEY = "kinora"
 """The keyword of the iTXt chunk that holds a receipt."""
+
+MOST_PIXELS, LONGEST_SIDE = 64_000_000, 16_384
+"""Of a still picture that is read: 8000x8000 and 16384 a side."""
 
 SHEET_TILES = 12
 SHEET_TILE_SIDE = 160
@@ -60,17 +64,71 @@ def read_png(path: Path, note: Callable[[str], None] | None = None) -> NDArray[n
             moving = getattr(picture, "n_frames", 1)
             if moving > 1 and picture.format != "MPO":  # a photograph with its preview
                 raise InputError(f"{path} moves ({moving} frames); a still picture is wanted")
+            check_pixels(path, *picture.size)
             upright, lost = _in_rgb(ImageOps.exif_transpose(picture))
     except (UnidentifiedImageError, EOFError, OSError, SyntaxError, ValueError) as error:
         raise InputError(f"{path} cannot be read as a picture: {error}") from error
     except Image.DecompressionBombError as error:
         raise InputError(f"{path} is too large: {error}") from error
-    if lost and note is not None:
-        note(f"{path.name}: {lost}")
+    if note is not None:
+        for line in lost:
+            note(f"{path.name}: {line}")
     return np.asarray(upright)
 
 
-def _in_rgb(picture: Image.Image) -> tuple[Image.Image, str]:
+def check_pixels(path: Path, width: int, height: int) -> None:
+    """Refuse a picture by its declared size, before anything is decoded.
+
+    Raises:
+        InputError: More than `MOST_PIXELS`, or a side longer than `LONGEST_SIDE`.
+    """
+    if width * height > MOST_PIXELS or max(width, height) > LONGEST_SIDE:
+        raise InputError(
+            f"{path} is {width}x{height}: at most {MOST_PIXELS // 1_000_000} million pixels and {LONGEST_SIDE} a side "
+            "are read; make it smaller first"
+        )
+
+
+def _in_rgb(picture: Image.Image) -> tuple[Image.Image, list[str]]:
+    """The picture in 8-bit sRGB, and what was converted or lost on the way."""
+    if picture.mode == "F":
+        return _from_float(np.asarray(picture))
+    picture, profile = _in_srgb(picture)
+    plain, lost = _in_8_bits(picture)
+    return plain, [line for line in (profile, lost) if line]
+
+
+def _from_float(levels: NDArray[np.float32]) -> tuple[Image.Image, list[str]]:
+    """Levels of 0 to 1 as 0 to 255; others from the least to the greatest of them."""
+    finite = levels[np.isfinite(levels)]
+    if not finite.size:
+        raise ValueError("it holds no finite level")
+    low, high = (0.0, 1.0) if finite.min() >= 0 and finite.max() <= 1 else (finite.min(), finite.max())
+    scaled = (np.nan_to_num(levels, nan=low, posinf=high, neginf=low) - low) / max(high - low, 1e-12)
+    gray = np.rint(255 * scaled.clip(0, 1)).astype(np.uint8)
+    return Image.fromarray(gray).convert("RGB"), [f"float levels from {low:g} to {high:g} become 8-bit"]
+
+
+def _in_srgb(picture: Image.Image) -> tuple[Image.Image, str]:
+    """The picture with its colours in sRGB, as its ICC profile says, and the profile's name; '' without one."""
+    raw = picture.info.get("icc_profile")
+    if not raw or picture.mode not in ("RGB", "RGBA", "CMYK", "L"):
+        return picture, ""
+    try:
+        profile = ImageCms.ImageCmsProfile(io.BytesIO(raw))
+        name = ImageCms.getProfileDescription(profile).strip()
+        mode = "RGBA" if picture.mode == "RGBA" else "RGB"
+        converted = ImageCms.profileToProfile(
+            picture, profile, ImageCms.createProfile("sRGB"), outputMode=mode
+        )
+    except (ImageCms.PyCMSError, OSError, ValueError):
+        return picture, "its colour profile cannot be read: colours are taken for sRGB"
+    if converted is None or "srgb" in name.lower():
+        return picture, ""
+    return converted, f"colours of {name} become sRGB"
+
+
+def _in_8_bits(picture: Image.Image) -> tuple[Image.Image, str]:
     """The picture in 8-bit RGB, and what that took away from it; '' for nothing."""
     if picture.mode.startswith("I"):
         levels = np.asarray(picture).clip(0, 65535) // 257

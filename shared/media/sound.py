@@ -122,13 +122,18 @@ def read_sound(path: str | Path, sample_rate: int | None = None) -> Sound | None
         if not container.streams.audio:
             return None
         stream = container.streams.audio[0]
-        to_float = AudioResampler(format="fltp")
+        rate, channels = stream.rate, max(stream.channels, 1)
+        to_float = AudioResampler(format="flt")  # packed: PyAV reads no more than seven planes
         parts, start = [], None
         for frame in container.decode(stream):
             start = frame.time if start is None else start
-            parts += [part.to_ndarray() for part in to_float.resample(frame)]
-        parts += [part.to_ndarray() for part in to_float.resample(None)] if parts else []
-        rate, channels = stream.rate, max(stream.channels, 1)
+            if (len(frame.layout.channels), frame.sample_rate) != (channels, rate):
+                raise InputError(
+                    f"{path} changes its sound midway, from {channels} channels at {rate} Hz to "
+                    f"{len(frame.layout.channels)} at {frame.sample_rate}: cut it there first"
+                )
+            parts += [_planes(part, channels) for part in to_float.resample(frame)]
+        parts += [_planes(part, channels) for part in to_float.resample(None)] if parts else []
         begin = (container.start_time or 0) / av.time_base
     gap = (start or 0.0) - begin
     if gap >= LEAST_GAP:
@@ -139,6 +144,11 @@ def read_sound(path: str | Path, sample_rate: int | None = None) -> Sound | None
     except InputError as error:
         raise InputError(f"{path} cannot be used: {error}") from None
     return sound if sample_rate is None else sound.resampled(sample_rate)
+
+
+def _planes(frame: av.AudioFrame, channels: int) -> Samples:
+    """Packed samples as (C, N) float32."""
+    return frame.to_ndarray().astype(np.float32, copy=False).reshape(-1, channels).T
 
 
 def write_wav(sound: Sound, path: str | Path, comment: str = "") -> Path:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,12 +13,16 @@ import av
 import av.error
 import numpy as np
 from av.filter import Graph
+from av.sidedata.sidedata import SideDataContainer
+from av.sidedata.sidedata import Type as SideData
+from av.stream import Disposition
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc, Interpolation
 from av.video.stream import VideoStream
 
 from shared.config import one_of
 from shared.console import note
 from shared.errors import InputError
+from shared.media.tone import HDR, to_sdr
 
 if TYPE_CHECKING:
     from av.container import InputContainer, OutputContainer
@@ -41,6 +45,9 @@ DEMUXERS = {
     ".gif": "gif",
 }
 """The suffix decides, never the content: a playlist in disguise could name other files and addresses."""
+
+UNSPECIFIED, BT2020 = 2, 9
+"""FFmpeg's numbers of matrices between YUV and RGB."""
 
 _CONTAINER_OPTIONS = {
     # The index first, so that a browser plays while it loads; no clock or random number in the file.
@@ -251,31 +258,141 @@ def packet_hashes(path: Path, demuxers: Mapping[str, str] = DEMUXERS) -> dict[st
 
 
 def decode(path: Path) -> tuple[Frames, float]:
-    """All frames of a film, (F, H, W, 3) uint8, and its frame rate.
+    """All frames of a film as players show them, (F, H, W, 3) uint8, and its frame rate.
 
     Raises:
-        InputError: The file is not a film that can be read, or has no picture.
+        InputError: The file is not a film that can be read, has no picture, or changes its size midway.
     """
     with opened(path) as container:
-        if not container.streams.video:
-            raise InputError(f"{path} has no picture")
-        stream = container.streams.video[0]
-        decoded = list(container.decode(stream))
-        fps = float(stream.average_rate or 0)
-        if path.suffix.lower() == ".gif" and len(decoded) > 1:
-            fps = (len(decoded) - 1) / (decoded[-1].time - decoded[0].time)  # delays are not all the same
+        shown = ShownFrames(container, path)
+        decoded, times = [], []
+        for frame in shown:
+            decoded.append(shown.to_rgb(frame))
+            times.append(frame.time)
+        fps = float(shown.stream.average_rate or 0)
+    if path.suffix.lower() == ".gif" and len(decoded) > 1:
+        fps = (len(decoded) - 1) / (times[-1] - times[0])  # delays are not all the same
     if not decoded or not fps:
         raise InputError(f"{path} has no picture")
-    return np.stack([to_rgb(frame) for frame in decoded]), fps
+    return np.stack(decoded), fps
 
 
-def to_rgb(frame: av.VideoFrame) -> NDArray[np.uint8]:
-    """A decoded frame as players show it, (H, W, 3) uint8: a phone held upright films lying on its side."""
-    turns = round(frame.rotation / 90)
-    if not frame.format.is_rgb:
-        frame = frame.reformat(format="rgb24", dst_color_range=ColorRange.JPEG)
-    picture = frame.to_ndarray(format="rgb24").astype(np.uint8, copy=False)
-    return np.ascontiguousarray(np.rot90(picture, turns)) if turns else picture
+def picture_stream(container: InputContainer, path: Path) -> VideoStream:
+    """The stream of moving pictures; the cover of a song or a film is none.
+
+    Raises:
+        InputError: There is none.
+    """
+    for stream in container.streams.video:
+        if not stream.disposition & Disposition.attached_pic:
+            return stream
+    raise InputError(f"{path} has no picture{': it holds audio alone' if container.streams.audio else ''}")
+
+
+class ShownFrames:
+    """The frames of a film, and what players make of them: shape, direction and colour.
+
+    What is converted is logged once.
+
+    Args:
+        container: opened for reading.
+        path: for messages.
+
+    Raises:
+        InputError: The film has no moving pictures.
+    """
+
+    def __init__(self, container: InputContainer, path: Path) -> None:
+        self.container, self.path = container, path
+        self.stream = picture_stream(container, path)
+        self.pixel_shape = Fraction(self.stream.sample_aspect_ratio or 1) or Fraction(1)
+        self._logged: set[str] = set()
+
+    def __iter__(self) -> Iterator[av.VideoFrame]:
+        """Decoded frames.
+
+        Raises:
+            InputError: A frame has another size than the first.
+        """
+        size = None
+        for frame in self.container.decode(self.stream):
+            size = size or (frame.width, frame.height)
+            if size != (frame.width, frame.height):
+                raise InputError(
+                    f"{self.path} changes its size midway, from {size[0]}x{size[1]} to {frame.width}x{frame.height}: "
+                    "cut it there first"
+                )
+            yield frame
+
+    def size(self, frame: av.VideoFrame) -> tuple[int, int]:
+        """Width and height of a frame as it is shown."""
+        width, height = self._widened(frame)
+        return (height, width) if is_turned(display_matrix(frame)) else (width, height)
+
+    def to_rgb(self, frame: av.VideoFrame) -> NDArray[np.uint8]:
+        """A decoded frame as players show it, (H, W, 3) uint8."""
+        width, height = self._widened(frame)
+        if width != frame.width:
+            self._log(
+                f"pixels of {self.pixel_shape.numerator}:{self.pixel_shape.denominator}: {frame.width}x{frame.height} "
+                f"becomes {width}x{height}"
+            )
+        transfer = HDR.get(int(frame.color_trc))
+        if transfer is not None:
+            self._log(f"{transfer} is mapped to standard dynamic range")
+            resized = frame.reformat(
+                width=width, height=height, format="rgb48le", src_colorspace=_matrix_of(frame),
+                dst_color_range=ColorRange.JPEG,
+            )  # fmt: skip
+            picture = to_sdr(resized.to_ndarray(format="rgb48le").astype(np.uint16, copy=False), transfer)
+        elif width != frame.width or not frame.format.is_rgb:
+            resized = frame.reformat(
+                width=width, height=height, format="rgb24", dst_color_range=ColorRange.JPEG
+            )
+            picture = resized.to_ndarray(format="rgb24")
+        else:
+            picture = frame.to_ndarray(format="rgb24")
+        return turned(picture.astype(np.uint8, copy=False), display_matrix(frame))
+
+    def _widened(self, frame: av.VideoFrame) -> tuple[int, int]:
+        return max(round(frame.width * self.pixel_shape), 1), frame.height
+
+    def _log(self, line: str) -> None:
+        if line not in self._logged:
+            self._logged.add(line)
+            note(f"{self.path.name}: {line}")
+
+
+def display_matrix(frame: av.VideoFrame) -> NDArray[np.int32] | None:
+    """How a frame is turned and mirrored: (2, 2), from coded to shown x and y; None where it is shown as coded."""
+    # Not `frame.side_data`: the frame would keep it, and so itself, until the garbage is collected. A decoder whose
+    # threads live that long hangs the first process that is forked.
+    found = SideDataContainer(frame).get(SideData.DISPLAYMATRIX)  # ty: ignore[too-many-positional-arguments]
+    if found is None:
+        return None
+    numbers = np.frombuffer(bytes(found), np.int32)
+    return np.array([[numbers[0], numbers[3]], [numbers[1], numbers[4]]])
+
+
+def is_turned(matrix: NDArray[np.int32] | None) -> bool:
+    """Whether width and height change places."""
+    return matrix is not None and abs(int(matrix[0, 0])) < abs(int(matrix[0, 1]))
+
+
+def turned(picture: NDArray[np.uint8], matrix: NDArray[np.int32] | None) -> NDArray[np.uint8]:
+    """A picture (H, W, 3) turned and mirrored as its display matrix says, to the nearest quarter."""
+    if matrix is None:
+        return picture
+    if is_turned(matrix):
+        picture, across, down = picture.transpose(1, 0, 2), matrix[0, 1], matrix[1, 0]
+    else:
+        across, down = matrix[0, 0], matrix[1, 1]
+    return np.ascontiguousarray(picture[:: -1 if down < 0 else 1, :: -1 if across < 0 else 1])
+
+
+def _matrix_of(frame: av.VideoFrame) -> int:
+    """The matrix between YUV and RGB; wide-gamut films that do not say are BT.2020."""
+    return frame.colorspace if frame.colorspace != UNSPECIFIED else BT2020
 
 
 def comment(path: Path, demuxers: Mapping[str, str] = DEMUXERS) -> str:

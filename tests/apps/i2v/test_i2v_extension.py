@@ -77,7 +77,7 @@ def test_an_extension_goes_on_from_the_latents_beside_the_clip(
     i2v("--image", picture, "--out", first, "--keep-latents", *common)
     assert latents_path(first).is_file()
     read = []
-    monkeypatch.setattr(cli, "read_clip", lambda path: read.append(path) or read_clip(path))
+    monkeypatch.setattr(cli, "read_source_clip", lambda path: read.append(path) or read_clip(path))
     i2v("--extend", first, "--extensions", "2", "--out", second, *common)
     assert read == [first]
     assert "from its pixels" not in capsys.readouterr().err

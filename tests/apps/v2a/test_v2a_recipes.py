@@ -14,7 +14,7 @@ from apps.v2a.evaluation import Evaluation, evaluate
 from apps.v2a.model import AudioTransformer
 from apps.v2a.pipeline import VideoToAudioPipeline
 from apps.v2a.recipes import av_clip, av_consistency, v2a, v2a_lora
-from apps.v2a.recipes.config import ConsistencySize, DropOut, SoundModel, T5Size, ToySounds
+from apps.v2a.recipes.config import ConsistencySize, DropOut, SoundModel, T5Size, ToySounds, ToyStills
 from apps.v2a.text import build_t5, t5_tokenizer
 from apps.v2a.toybox import caption
 from foundation.text.starter import train_tokenizer
@@ -139,7 +139,7 @@ def test_encoders_transformer_and_adapter_are_trained_one_after_the_other(
         codec=str(folder),
         export=str(folder),
         cache=str(tmp_path / "cache"),
-        toybox=av_clip.ToyStills(clips=3),
+        toybox=ToyStills(clips=3),
         training=training(tmp_path / "stills"),
     )
     assert (av_clip.run(seeing) / "image_encoder" / "training.json").is_file()
