@@ -75,7 +75,7 @@ def overview() -> str:
     return console.overview(
         "kinora COMMAND ... [--debug]",
         {name: command.help for name, command in COMMANDS.items()},
-        "A prompt, a picture, a voice or a pose becomes a finished clip.",
+        "A prompt or an image becomes a finished clip, with sound.",
         "kinora COMMAND --help shows a command's flags; --debug shows the trace of an error.",
     )
 

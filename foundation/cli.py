@@ -13,6 +13,7 @@ from foundation.request import TextToVideoRequest, read_prompts, resolve
 from foundation.runtime.preflight import check_machine
 from foundation.weights.lora.source import check_loras
 from foundation.weights.registry import find_parts
+from foundation.weights.vocabulary import describe_unknown
 from shared.config import from_argv, from_mapping, to_mapping
 from shared.console import note, run
 from shared.errors import InputError
@@ -63,10 +64,13 @@ def make(
     output = Output.plan(request.out, request.format, several=len(prompts) * request.count > 1)
     check_loras(request.lora)
     check_machine(request)
-    find_parts(request.model, request.base)
+    parts = find_parts(request.model, request.base)
     first = first_seed(request)
 
     told = prepare(prompts)
+    unknown = None if request.lora else describe_unknown(parts, [prompt for prompt, _ in told])
+    if unknown is not None:
+        note(unknown)
     pipe = _load(request, host)
     resolved, notes = resolve(request, pipe.defaults)
     for line in notes:

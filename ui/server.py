@@ -77,6 +77,7 @@ def serve(
         config = uvicorn.Config(
             app,
             log_level="warning",
+            ws="none",
             access_log=False,
             server_header=False,
             timeout_graceful_shutdown=PATIENCE,

@@ -20,6 +20,7 @@ from foundation.request import FRAME_STRIDE, read_prompts, resolve
 from foundation.runtime.preflight import check_machine
 from foundation.weights.lora.source import check_loras
 from foundation.weights.registry import find_parts
+from foundation.weights.vocabulary import describe_unknown
 from shared.config import Size, from_argv, from_mapping, settings, to_mapping
 from shared.console import note, run
 from shared.errors import InputError
@@ -66,10 +67,13 @@ def make(
     output = Output.plan(request.out, request.format, several)
     check_loras(request.lora)
     check_machine(request)
-    find_parts(request.model, request.base, "i2v")
+    parts = find_parts(request.model, request.base, "i2v")
     seed = first_seed(request)
 
     told = prepare(prompts)
+    unknown = None if request.lora else describe_unknown(parts, [prompt for prompt, _ in told])
+    if unknown is not None:
+        note(unknown)
     pipe = _load(request, host)
     given = _fit(given, request, pipe)
     paths = []

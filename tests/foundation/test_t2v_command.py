@@ -49,6 +49,7 @@ def pipeline(monkeypatch):
     module.TextToVideoPipeline = FakePipeline
     monkeypatch.setitem(sys.modules, "foundation.pipeline", module)
     monkeypatch.setattr(cli, "find_parts", lambda *_: None)
+    monkeypatch.setattr(cli, "describe_unknown", lambda *_: None)
     monkeypatch.setattr(preflight, "has_gpu_driver", lambda: True)
 
 
