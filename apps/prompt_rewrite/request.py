@@ -125,10 +125,13 @@ def check_url(url: str) -> None:
     """Refuse what is no address of a server.
 
     Raises:
-        InputError: No http or https, no host, a port that is none, or a query.
+        InputError: No http or https, no host or one that no name server takes, a port that is none, or a query;
+            text that no encoding takes.
     """
     try:
         parts = urlsplit(url)
+        url.encode()
+        (parts.hostname or "").encode("idna")
         fits = parts.scheme in ("http", "https") and parts.hostname and (parts.port or 1) > 0
     except ValueError:
         fits = False
