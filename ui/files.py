@@ -41,7 +41,8 @@ class Files:
         """The file, or the folder of pictures, that a name stands for.
 
         Raises:
-            FileNotThereError: it leads out of the folder, through a link, or to something hidden, or is not there.
+            FileNotThereError: it leads out of the folder, through a link of either kind, or to something hidden, or is
+                not there.
         """
         parts = PurePosixPath(name).parts if isinstance(name, str) else ()
         plain = bool(parts) and not any(char in name for char in "\\\0:")
@@ -57,6 +58,10 @@ class Files:
         if not exists:
             raise FileNotThereError(
                 f"{shorten(name)} is not in the output folder: it was deleted, or never there"
+            )
+        if is_linked_elsewhere(path):
+            raise FileNotThereError(
+                f"{shorten(name)} has another name outside of the output folder: copy it here"
             )
         return path
 
@@ -90,6 +95,11 @@ class Files:
             except InputError as error:
                 raise InputError(str(error).replace(str(temporary), shorten(name))) from error
         return self.name(path)
+
+
+def is_linked_elsewhere(path: Path) -> bool:
+    """Whether a file has more than one name: a hard link shows what lies outside of the folder."""
+    return path.is_file() and path.stat().st_nlink > 1
 
 
 def _copy(source: BinaryIO | Path, target: Path) -> None:

@@ -161,6 +161,22 @@ def test_nothing_outside_of_the_output_folder_is_served(server, name):
     assert "secret" not in answer.text
 
 
+def test_a_file_with_a_second_name_is_not_served(server):
+    """A hard link in the output folder shows what lies outside of it."""
+    kept = upload(server, png(), "mine.png").json()["name"]
+    os.link(server.out / kept, server.out / "uploads" / "secret.png")
+    for name in (kept, "uploads/secret.png"):
+        answer = server.client.get(f"/api/files/{name}")
+        assert answer.status_code == 404 and "another name" in answer.json()["error"]
+
+
+def test_the_head_of_a_file_is_answered(server):
+    kept = upload(server, png(), "head.png").json()["name"]
+    answer = server.client.head(f"/api/files/{kept}")
+    assert answer.status_code == 200 and answer.content == b""
+    assert int(answer.headers["content-length"]) == len(server.client.get(f"/api/files/{kept}").content)
+
+
 def test_a_result_that_was_deleted_by_hand_is_one_line(server):
     job = server.wait(server.submit("fake", {})["id"])
     (server.out / job["results"][0]).unlink()

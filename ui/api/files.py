@@ -17,7 +17,7 @@ from starlette.datastructures import UploadFile
 
 from shared.errors import InputError
 from ui.api.errors import REFUSALS
-from ui.files import FileNotThereError, Files
+from ui.files import FileNotThereError, Files, is_linked_elsewhere
 from ui.jobs.queue import Queue
 
 SHOWN = (
@@ -69,6 +69,12 @@ def router(queue: Queue, files: Files) -> APIRouter:
             )
         return _sent(files.path(names[number]), files)
 
+    for path, endpoint in (
+        ("/api/files/{name:path}", show_file),
+        ("/api/jobs/{id}/results/{number}", show_result),
+    ):
+        routes.add_api_route(path, endpoint, methods=["HEAD"], include_in_schema=False)
+
     @routes.get("/api/jobs/{id}/preview", response_class=FileResponse)
     def show_preview(id: str) -> Response:
         """An animated WebP of what a job is making, from its third step on, or was when it stopped."""
@@ -107,6 +113,6 @@ def _archived(folder: Path, place: Path) -> Path:
     archive = place / f"{secrets.token_hex(8)}.zip"
     with zipfile.ZipFile(archive, "w") as written:  # pictures are compressed already
         for file in sorted(folder.iterdir()):
-            if file.is_file() and not file.is_symlink():
+            if file.is_file() and not file.is_symlink() and not is_linked_elsewhere(file):
                 written.write(file, file.name)
     return archive
