@@ -14,7 +14,15 @@ from apps.v2a.evaluation import Evaluation, evaluate
 from apps.v2a.model import AudioTransformer
 from apps.v2a.pipeline import VideoToAudioPipeline
 from apps.v2a.recipes import av_clip, av_consistency, v2a, v2a_lora
-from apps.v2a.recipes.config import ConsistencySize, DropOut, SoundModel, T5Size, ToySounds, ToyStills
+from apps.v2a.recipes.config import (
+    ConsistencySize,
+    DropOut,
+    SamplingDefaults,
+    SoundModel,
+    T5Size,
+    ToySounds,
+    ToyStills,
+)
 from apps.v2a.text import build_t5, t5_tokenizer
 from apps.v2a.toybox import caption
 from foundation.text.starter import train_tokenizer
@@ -150,7 +158,7 @@ def test_encoders_transformer_and_adapter_are_trained_one_after_the_other(
         **common,
         export=str(folder),
         model=tiny,
-        sampling=v2a.SamplingDefaults(steps=2),
+        sampling=SamplingDefaults(steps=2),
         watched=2,
         training=training(tmp_path / "run", watch_every=2),
     )
