@@ -52,8 +52,14 @@ QUIET: dict[str, Any] = {"show_progress": "hidden", "queue": False, "api_visibil
 FOLLOWED = ("cancel", "pause", "go_on")
 """Buttons whose job is what one wants to see next."""
 
-TELLING: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None}
-"""Of events whose new contents for a form others wait for: Gradio tells these of its queue's events only."""
+PRESS: dict[str, Any] = {
+    "show_progress": "hidden",
+    "api_visibility": "private",
+    "trigger_mode": "multiple",
+    "concurrency_limit": 1,
+}
+"""Of buttons in a view: presses are carried out one after the other, in order. Gradio's default drops those that come
+while one is under way. They pass through Gradio's queue, which alone tells a form that its contents changed."""
 
 _KEEP = "(...values) => Object.fromEntries({names}.map((name, place) => [name, values[place]]))"
 
@@ -153,7 +159,7 @@ class Page:
             trigger_mode="multiple",  # a click on a busy machine is never lost
         )
         leave.click(lambda: _buttons(tab, None), None, buttons, **QUIET)
-        examples.click(try_out, examples, components, **QUIET)
+        examples.click(try_out, examples, components, **QUIET, trigger_mode="always_last")
         self.asked.change(fill, self.asked, [*components, *buttons], **QUIET)
         drawn.select(None, None, self.tab, js=f"() => {json.dumps(tab.command)}", api_visibility="private")
 
@@ -227,7 +233,7 @@ class Page:
 
         views = [stage, lane, seen]
         for one in (stage, lane):
-            one.act(act, self.chosen, [self.chosen, self.asked], **TELLING).then(
+            one.act(act, self.chosen, [self.chosen, self.asked], **PRESS).then(
                 look_again, self.chosen, views, **QUIET
             )
         gr.Timer(EVERY).tick(look, [self.chosen, seen], views, **QUIET)
@@ -254,7 +260,7 @@ class Page:
         def choose(command: str) -> list[Any]:
             return [Shown(command), self.gallery.show(Shown(command))]
 
-        grid.act(act, shown, [shown, grid, self.asked], **TELLING)
+        grid.act(act, shown, [shown, grid, self.asked], **PRESS)
         filtered.change(choose, filtered, [shown, grid], **QUIET)
         drawn.select(show, shown, grid, **QUIET)
         drawn.select(None, None, self.tab, js=f"() => {json.dumps(GALLERY)}", api_visibility="private")

@@ -56,6 +56,14 @@ def test_gradio_takes_no_uploads(served):
     assert answer.status_code == 413
 
 
+def test_no_press_is_dropped_while_another_is_under_way(served):
+    """Gradio's own setting, `once`, ignores a second press until the first is answered."""
+    client, *_ = served
+    events = client.get("/config").json()["dependencies"]
+    acts = [event for event in events if any(name == "act" for _, name in event["targets"])]
+    assert len(acts) == 3 and {event["trigger_mode"] for event in acts} == {"multiple"}
+
+
 def test_every_tab_of_a_command_is_there(served):
     client, *_ = served
     names = {one["api_name"] for one in client.get("/config").json()["dependencies"]}
