@@ -192,9 +192,7 @@ def _line(job: Job) -> str:
 def _stands(job: Job) -> str:
     told = job.progress
     if job.wish is not None:
-        return {"cancel": "stopping after this step", "pause": "pausing after this step"}.get(
-            job.wish, "ending"
-        )
+        return {"cancel": "stopping", "pause": "pausing"}.get(job.wish, "ending")
     parts = [told.stage or "starting"]
     if told.total:
         parts.append(f"step {told.step} of {told.total}")

@@ -16,7 +16,8 @@ from ui.commands import COMMANDS, Command
 class FakeRequest:
     prompt: str = setting("a", "what the file says")
     steps: int = setting(3, "how often it waits", minimum=1, maximum=1000)
-    pace: float = setting(0.0, "seconds of each step", minimum=0, maximum=10)
+    pace: float = setting(0.0, "seconds of each step", minimum=0, maximum=1000)
+    loads: float = setting(0.0, "seconds until its model is loaded", minimum=0, maximum=1000)
     fails: str = setting("", "fail with this line")
     seed: int | None = setting(None, "for the name", minimum=0)
     image: Path | None = setting(None, "a file", local=True)
@@ -43,6 +44,8 @@ class NoTensor:
 def make(request, host):
     """One file, `steps` steps long."""
     note(f"seed {request.seed}")
+    if request.loads:
+        host.load(time.sleep, request.loads)
     with host.sampling(request.steps, "waiting") as watcher:
         for index in range(request.steps):
             time.sleep(request.pace)

@@ -73,7 +73,7 @@ def router(queue: Queue) -> APIRouter:
 
     @routes.post("/api/jobs/{id}/cancel")
     def cancel_job(id: str) -> Job:
-        """Stop a job within one step; its preview stays, and it can go on."""
+        """Stop a job within a few seconds; its preview stays, and it can go on."""
         return queue.cancel(id)
 
     @routes.post("/api/jobs/{id}/pause")

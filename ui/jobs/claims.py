@@ -13,7 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from shared.media.files import refusal
-from ui.jobs.job import ENDED, Job, Progress, State, Wish
+from ui.jobs.job import AFTER_WISH, ENDED, Job, Progress, State, Wish
 from ui.jobs.store import Store
 
 MOST_NOTES = 50
@@ -28,11 +28,17 @@ class Claims(Store):
         Jobs whose results were complete are finished, others wait at their old place, and those whose owner wished
         them stopped are.
         """
-        for job in self.rows("WHERE state = 'running' ORDER BY position"):
-            if self.finish_moves(job.id):
-                continue
-            then: dict[Wish | None, State] = {"pause": "paused", "cancel": "cancelled", "delete": "deleted"}
-            self.leave(job.id, then.get(job.wish, "queued"))
+        for job in self.list("running"):
+            self.settle(job.id, "queued")
+
+    def settle(self, id: str, state: State, error: str | None = None) -> None:
+        """Finish a running job whose results were complete; leave it in a state, or where it was wished, otherwise.
+
+        Raises:
+            KinoraError: the output folder takes no files.
+        """
+        if not self.finish_moves(id):
+            self.leave(id, state, error)
 
     def claim(self) -> Job | None:
         """Take the first job that waits; None where none does."""
@@ -66,8 +72,11 @@ class Claims(Store):
             self.change(connection, id, ("running",), "say anything", notes=json.dumps(notes))
 
     def leave(self, id: str, state: State, error: str | None = None) -> None:
-        """End a running job, or its turn, without results."""
+        """End a running job, or its turn, without results; what its owner wished comes before `state` and `error`."""
         with self.database.writing() as connection:
+            wish = self.wish_of(id)
+            if wish is not None:
+                state, error = AFTER_WISH[wish], None
             ended = time.time() if state in ENDED else None
             self.change(connection, id, ("running",), "end", state=state, wish=None, error=error, ended=ended)
         if state == "deleted":

@@ -13,6 +13,9 @@ WAITING: tuple[State, ...] = ("queued", "paused")
 
 ENDED: tuple[State, ...] = ("done", "failed", "cancelled")
 
+AFTER_WISH: dict[Wish, State] = {"pause": "paused", "cancel": "cancelled", "delete": "deleted"}
+"""The state in which a job is left whose owner wished it stopped."""
+
 
 @dataclass(frozen=True)
 class Progress:
@@ -46,7 +49,7 @@ class Job:
         created: when it was submitted, seconds since 1970.
         seed: of its first result where the settings leave it open; None for commands without one.
         progress: of a job that runs or was interrupted.
-        wish: what a running job was asked to do at its next step.
+        wish: what a running job was asked to do, at its next step or a few seconds later.
         error: why it failed, in one line.
         results: names in the output folder, the ones that were asked for.
         notes: what was said aloud: what was adjusted, chosen, left out.

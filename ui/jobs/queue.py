@@ -88,11 +88,11 @@ class Queue(Store):
         return self.get(id)
 
     def cancel(self, id: str) -> Job:
-        """Stop a job within one step; its preview and its checkpoint stay."""
+        """Stop a job within a few seconds, while it loads too; its preview and its checkpoint stay."""
         return self._wish(id, "cancel", dict.fromkeys(WAITING, "cancelled"))
 
     def pause(self, id: str) -> Job:
-        """Let a job stand still: within one step, and out of memory, or before it begins."""
+        """Let a job stand still: within a few seconds, and out of memory, or before it begins."""
         return self._wish(id, "pause", {"queued": "paused", "paused": "paused"})
 
     def go_on(self, id: str) -> Job:
@@ -109,7 +109,7 @@ class Queue(Store):
             self.forget(id)
 
     def _wish(self, id: str, wish: Wish, at_once: Mapping[State, State]) -> Job:
-        """What happens at once to a job that waits, and at its next step to one that runs."""
+        """What happens at once to a job that waits, and within a few seconds to one that runs."""
         with self.database.writing() as connection:
             job = self.get(id)
             if job.state in at_once:

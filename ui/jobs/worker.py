@@ -27,7 +27,7 @@ from ui.files import Files
 from ui.jobs.claims import Claims
 from ui.jobs.database import Lock
 from ui.jobs.host import JobHost, Stopped
-from ui.jobs.job import Job, State, Wish
+from ui.jobs.job import AFTER_WISH, Job, State
 from ui.jobs.models import Models, give_memory_back
 
 POLL = 0.1
@@ -41,9 +41,6 @@ FULL_DISK_PAUSE = 1.0
 
 AFTER_CRASH = 60.0
 """Seconds to wait for the worker of a server that was killed."""
-
-_AFTER_WISH: dict[Wish, State] = {"pause": "paused", "cancel": "cancelled", "delete": "deleted"}
-
 
 Written = TypeVar("Written")
 
@@ -94,7 +91,7 @@ class Worker:
             self.claims.finish(job.id, dict.fromkeys([*results, *host.results]), made)
         except Stopped as stopped:
             self.models.rest()
-            return _AFTER_WISH[stopped.wish], None
+            return AFTER_WISH[stopped.wish], None
         except InputError as error:
             self.models.rest()
             return "failed", self._reason(error)
