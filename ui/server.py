@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from shared.config import from_argv
 from shared.console import result, run
-from shared.errors import InputError
 from shared.interrupts import leave_interrupts_to_others
 from ui.settings import ServerSettings, from_environment
 
@@ -62,12 +61,14 @@ def serve(
     from ui.jobs.database import Lock
     from ui.jobs.process import PROGRAM, WorkerProcess
     from ui.jobs.queue import Queue
+    from ui.listener import listen
+    from ui.quiet import QuietServer
 
     files = Files(settings.out)
     database = settings.database or files.private / "jobs.db"
     taken = f"{database} is in use by another server: stop it, or give another --database or --out"
     with (
-        _listening(settings.host, settings.port) as listener,
+        listen(settings.host, settings.port) as listener,
         Lock(database.with_name(f"{database.name}.server"), 0, taken),
     ):
         queue = Queue(database, files)
@@ -85,31 +86,7 @@ def serve(
         with WorkerProcess(Claims(database, files), worker_program or PROGRAM):
             result(f"http://{_address(listener)}")
             leave_interrupts_to_others()
-            uvicorn.Server(config).run(sockets=[listener])
-
-
-def _listening(host: str, port: int) -> socket.socket:
-    """A socket on an address that nobody else has.
-
-    Raises:
-        InputError: somebody has, or the address is none of this machine's.
-    """
-    try:
-        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        listener = socket.socket(family, kind)
-    except OSError as error:
-        raise InputError(f"host {host} is no address of this machine: {error.strerror}") from error
-    try:
-        if os.name == "posix":  # a server that was killed leaves its connections behind, not the address
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
-        listener.listen(socket.SOMAXCONN)
-    except OSError as error:
-        listener.close()
-        raise InputError(
-            f"port {port} on {host} cannot be used: {error.strerror}; give another --port"
-        ) from error
-    return listener
+            QuietServer(config).run([listener])
 
 
 def _address(listener: socket.socket) -> str:

@@ -1,12 +1,16 @@
 """The server over HTTP, with a command that needs no model."""
 
 import contextlib
+import errno
 import io
 import json
+import logging
 import os
 import signal
+import socket
 import subprocess
 import threading
+import time
 import wave
 
 import httpx2
@@ -267,6 +271,72 @@ def test_ctrl_c_ends_server_and_worker_and_the_job_goes_on_later(tmp_path):
     with serving(FAKE, tmp_path) as again:
         assert again.wait(job)["state"] == "done"
     first.close()
+
+
+def connect(server, request=b""):
+    """A connection that has sent something."""
+    connection = socket.create_connection(("127.0.0.1", server.port), timeout=5)
+    connection.sendall(request.replace(b"\n", b"\r\n"))
+    return connection
+
+
+@pytest.mark.parametrize("interrupts", [1, 2])
+def test_an_interrupted_server_says_so_and_nothing_else(tmp_path, interrupts):
+    """What is under way: a stream, half of an upload, and what a probe for websockets left."""
+    with serving(FAKE, tmp_path) as server:
+        stream = connect(server, b"GET /api/events HTTP/1.1\nHost: 127.0.0.1\n\n")
+        half = b"Content-Length: 99\nContent-Type: multipart/form-data; boundary=x\n\n--x"
+        upload = connect(server, b"POST /api/uploads HTTP/1.1\nHost: 127.0.0.1\n" + half)
+        probe = connect(
+            server, b"GET /api/jobs HTTP/1.1\nHost: 127.0.0.1\nConnection: Upgrade\nUpgrade: websocket\n\n"
+        )
+        with stream, upload, probe:
+            assert b"200 OK" in probe.recv(100) and b"200 OK" in stream.recv(100)
+            for _ in range(interrupts):
+                os.killpg(server.process.pid, signal.SIGINT)
+                time.sleep(0.5)
+            assert server.process.wait(20) == 130
+        assert server.process.stderr.read() == "kinora: interrupted\n"
+
+
+def test_connections_beyond_a_number_are_closed_and_said_once(tmp_path):
+    """The others are served, and files can still be opened."""
+    few = ["sh", "-c", 'ulimit -n 64; exec "$0" "$@"', *FAKE]
+    with serving(few, tmp_path) as server, contextlib.ExitStack() as stack:
+        job = server.submit("fake", {"seed": 1})["id"]
+        for _ in range(200):
+            stack.enter_context(connect(server))
+        assert server.wait(job)["state"] == "done"  # over the connection that was there before
+        stack.close()
+        until = time.monotonic() + 5
+        while time.monotonic() < until:
+            with contextlib.suppress(httpx2.TransportError):
+                if httpx2.get(f"{server.address}/api/jobs").status_code == 200:
+                    break
+        os.killpg(server.process.pid, signal.SIGINT)
+        assert server.process.wait(20) == 130
+        lines = server.process.stderr.read().splitlines()
+    assert sorted(lines) == [
+        "kinora: 16 connections are open, and no more are taken: close some",
+        "kinora: interrupted",
+        "kinora: seed 1",
+    ]
+
+
+def test_what_can_be_repeated_at_will_is_logged_once_a_minute(monkeypatch, capfd):
+    from ui import quiet
+
+    now = [0.0]
+    monkeypatch.setattr(quiet.time, "monotonic", lambda: now[0])
+    errors, logs = quiet.LoopErrors(), quiet.LogFilter()
+    refused = {"message": "accept() failed", "exception": OSError(errno.EMFILE, "Too many open files")}
+    invalid = logging.makeLogRecord({"msg": "Invalid HTTP request received."})
+    passed = []
+    for now[0] in (0.0, 1.0, 59.0, 61.0, 100.0):
+        errors(None, refused)
+        passed.append(logs.filter(invalid))
+    assert passed == [True, False, False, True, False]
+    assert capfd.readouterr().err == "kinora: accept() failed: Too many open files\n" * 2
 
 
 def test_a_worker_that_dies_fails_its_job_and_no_other(server):
