@@ -93,12 +93,14 @@ class Results:
         self._read: dict[str, tuple[tuple[int, int], Result | None]] = {}
 
     def find(self, name: str) -> Result | None:
-        """A result by its name; None where it is gone, or says nothing about its making."""
+        """A result by its name; None where it is gone, only reserved so far, or says nothing about its making."""
         try:
             path = self.files.path(name)
             stat = path.stat()
         except (InputError, OSError):
             self._read.pop(name, None)
+            return None
+        if path.is_file() and stat.st_size == 0:
             return None
         version = (stat.st_mtime_ns, stat.st_size)
         known = self._read.get(name)

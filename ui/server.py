@@ -65,13 +65,10 @@ def serve(
     from ui.quiet import QuietServer
 
     files = Files(settings.out)
-    database = settings.database or files.private / "jobs.db"
+    queue = Queue(settings.database or files.private / "jobs.db", files)
+    database = queue.database.path
     taken = f"{database} is in use by another server: stop it, or give another --database or --out"
-    with (
-        listen(settings.host, settings.port) as listener,
-        Lock(database.with_name(f"{database.name}.server"), 0, taken),
-    ):
-        queue = Queue(database, files)
+    with listen(settings.host, settings.port) as listener, Lock(database, "server", 0, taken):
         limit = settings.largest_upload * 1_000_000
         app = create_app(queue, files, settings.credentials, settings.is_private, limit)
         app = app if page is None else page(app, queue, files)

@@ -180,6 +180,14 @@ def test_text_is_sent_to_the_text_tab(files, gallery):
     assert (asked.command, asked.settings) == ("t2v", {"prompt": "a red ball slides"})
 
 
+@pytest.mark.parametrize("name", ["a.mp4", "b.mkv", "c.gif", "d.png", "e.wav", "f.json", "frames"])
+def test_name_that_a_run_has_reserved_is_no_tile(files, gallery, results, name):
+    path = files.folder / name
+    path.touch() if path.suffix else path.mkdir()
+    assert results.find(name) is None
+    assert f'data-result="{name}"' not in gallery.show(Shown())
+
+
 def test_result_is_made_again_from_its_receipt_when_its_job_is_gone(files, queue, results, gallery):
     name = rewritten(files, original="a ball")
     asked = of_result(results.find(name), queue)

@@ -8,16 +8,19 @@ import logging
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import threading
 import time
 import wave
+from pathlib import Path
 
 import httpx2
 import pytest
 from PIL import Image
 from servers import FAKE, Server, serving
 
+from shared.errors import InputError
 from ui.api.schemas import command_schema
 from ui.commands import COMMANDS
 
@@ -245,6 +248,49 @@ def test_two_servers_on_one_port_or_one_database_are_refused_in_one_line(server,
         assert second.returncode == 2
         assert line in second.stderr
         assert second.stderr.count("\n") == 1
+
+
+def test_a_database_that_cannot_be_used_is_refused_in_one_line_and_nothing_is_made(tmp_path, monkeypatch):
+    from ui.server import serve
+    from ui.settings import ServerSettings
+
+    room = tmp_path / "room"
+    room.mkdir()
+    (room / "notes.txt").write_text("mine" * 500)
+    os.mkfifo(room / "pipe")
+    with contextlib.closing(sqlite3.connect(room / "other.db")) as other:
+        other.execute("CREATE TABLE jobs (mine TEXT)")
+    with contextlib.closing(sqlite3.connect(room / "newer.db")) as newer:
+        newer.execute("PRAGMA user_version = 99")
+    monkeypatch.chdir(room)
+    before = {path.name: path.stat().st_size for path in room.iterdir()}
+    for database, line in (
+        (".", r"\. is no file"),
+        ("..", r"\.\. is no file"),
+        ("/", "/ is no file"),
+        ("pipe", "pipe is no file"),
+        ("/dev/null", "/dev/null is no file"),
+        ("/proc/x/y", "/proc/x/y cannot be used as a database of jobs"),
+        ("notes.txt", "notes.txt cannot be used as a database of jobs: file is not a database"),
+        ("notes.txt/jobs.db", "notes.txt/jobs.db cannot be used as a database of jobs"),
+        ("other.db", "other.db is a database of another program"),
+        ("newer.db", "newer.db is of version 99"),
+    ):
+        settings = ServerSettings(out=tmp_path / "outputs", port=0, database=Path(database))
+        with pytest.raises(InputError, match=line) as refused:
+            serve(settings)
+        assert "\n" not in str(refused.value)
+    assert {path.name: path.stat().st_size for path in room.iterdir()} == before
+
+
+def test_a_lock_that_cannot_be_made_is_no_lock_that_somebody_holds(tmp_path):
+    from ui.jobs.database import Lock
+
+    (tmp_path / "jobs.db.server").mkdir()
+    with pytest.raises(InputError, match="server cannot be used as a lock"):
+        Lock(tmp_path / "jobs.db", "server", 60, "taken")
+    with Lock(tmp_path / "jobs.db", "worker", 0, "taken"), pytest.raises(InputError, match="taken"):
+        Lock(tmp_path / "jobs.db", "worker", 0.1, "taken")
 
 
 def test_a_killed_server_loses_nothing_and_makes_nothing_twice(tmp_path):

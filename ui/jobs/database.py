@@ -6,11 +6,12 @@ import sqlite3
 import threading
 import time
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Self
 
 from shared.errors import InputError, ResourceError
+from shared.media.files import make_folders
 
 VERSION = 1
 _BUSY = 30.0
@@ -47,20 +48,27 @@ class Database:
     """One SQLite file in write-ahead mode, with a connection per thread."""
 
     def __init__(self, path: Path) -> None:
-        self.path = path
+        """Open it, or make it.
+
+        Args:
+            path: of its file; the folder is made when it is missing.
+
+        Raises:
+            InputError: it is no file, another program's, of another version, or cannot be written.
+        """
+        self.path = path.absolute()
         self._local = threading.local()
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+        with _refusing(path, "a database of jobs"):
+            if path.exists() and not path.is_file():
+                raise InputError(f"{path} is no file: a database of jobs is kept in one, such as jobs.db")
+            if path.exists():
+                _check_owner(path)
+            make_folders(self.path.parent)
             with self.writing() as connection:
-                version = connection.execute("PRAGMA user_version").fetchone()[0]
-                if version == 0:
+                if not _version(connection):
                     for statement in filter(str.strip, _TABLES.split(";")):
                         connection.execute(statement)
                     connection.execute(f"PRAGMA user_version = {VERSION}")
-        except (sqlite3.Error, OSError) as error:
-            raise InputError(f"{path} cannot be used as a database of jobs: {error}") from error
-        if version not in (0, VERSION):
-            raise InputError(f"{path} is of version {version}, and this Kinora reads version {VERSION}")
 
     def connection(self) -> sqlite3.Connection:
         """This thread's connection."""
@@ -95,32 +103,73 @@ class Database:
             raise
 
 
-class Lock:
-    """A file that one process at a time holds, until its block or the process ends in any way."""
+def _version(connection: sqlite3.Connection) -> int:
+    """0 where nobody gave it one."""
+    return connection.execute("PRAGMA user_version").fetchone()[0]
 
-    def __init__(self, path: Path, seconds: float, held: str) -> None:
+
+def _check_owner(path: Path) -> None:
+    """See that a database is ours, or empty, before it is changed in any way.
+
+    Raises:
+        InputError: it is another program's, or of another version.
+    """
+    with closing(sqlite3.connect(path, timeout=_BUSY, isolation_level=None)) as connection:
+        connection.execute("BEGIN")  # one view of both
+        version = _version(connection)
+        is_empty = connection.execute("SELECT 1 FROM sqlite_master").fetchone() is None
+    if version == 0 and not is_empty:
+        raise InputError(
+            f"{path} is a database of another program: give a file of Kinora's own, or a new one"
+        )
+    if version not in (0, VERSION):
+        raise InputError(f"{path} is of version {version}, and this Kinora reads version {VERSION}")
+
+
+@contextmanager
+def _refusing(path: Path, purpose: str) -> Generator[None]:
+    """Say in one line what the system or SQLite refuses."""
+    try:
+        yield
+    except (sqlite3.Error, OSError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise InputError(f"{path} cannot be used as {purpose}: {reason}") from error
+
+
+class Lock:
+    """A file beside a database that one process at a time holds, until its block or the process ends in any way."""
+
+    def __init__(self, database: Path, role: str, seconds: float, held: str) -> None:
         """Take it.
 
         Args:
-            path: of the lock's own file.
+            database: the path of a `Database`.
+            role: which of its locks; the file's name ends with it.
             seconds: to wait for another process.
             held: the message where another one keeps it.
 
         Raises:
-            InputError: it stays taken.
+            InputError: it stays taken, or cannot be made.
         """
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._connection = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
-        until = time.monotonic() + seconds
+        path = database.with_name(f"{database.name}.{role}")
+        with _refusing(path, "a lock"):
+            self._connection = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
+            self._take(time.monotonic() + seconds, held)
+
+    def _take(self, until: float, held: str) -> None:
         while True:
             try:
                 self._connection.execute("BEGIN EXCLUSIVE")
                 return
-            except sqlite3.OperationalError as error:
-                if time.monotonic() >= until:
-                    self._connection.close()
+            except sqlite3.Error as error:
+                is_taken = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY
+                if is_taken and time.monotonic() < until:
+                    time.sleep(0.05)
+                    continue
+                self._connection.close()
+                if is_taken:
                     raise InputError(held) from error
-                time.sleep(0.05)
+                raise
 
     def __enter__(self) -> Self:
         return self

@@ -49,7 +49,12 @@ class WorkerProcess:
     def _keep_alive(self) -> None:
         while not self._stopping.is_set():
             try:
-                process = subprocess.Popen(self._words, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
+                process = subprocess.Popen(
+                    self._words,
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.DEVNULL,
+                    process_group=0,  # Ctrl-C is for the server, with which the worker ends
+                )
             except OSError as error:
                 note(f"the worker cannot be started: {error.strerror}")
                 self._stopping.wait(PATIENCE)

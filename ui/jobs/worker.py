@@ -11,7 +11,6 @@ import io
 import json
 import os
 import shutil
-import signal
 import sys
 import threading
 import time
@@ -171,12 +170,11 @@ class _Ear(io.TextIOBase):
 
 def main(argv: list[str]) -> None:
     """Work on a database's queue as long as standard input is open."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server, with which this ends
     threading.Thread(target=_end_with_parent, daemon=True).start()
     database, folder = (Path(word) for word in argv)
-    lock = database.with_name(f"{database.name}.worker")
-    with Lock(lock, AFTER_CRASH, f"{database} has a worker already"):
-        Worker(Claims(database, Files(folder))).run()
+    claims = Claims(database, Files(folder))
+    with Lock(claims.database.path, "worker", AFTER_CRASH, f"{database} has a worker already"):
+        Worker(claims).run()
 
 
 def _end_with_parent() -> None:
