@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from foundation.host import TERMINAL, Host
 from foundation.request import TextToVideoRequest, read_prompts, resolve
-from foundation.runtime.preflight import check_machine
+from foundation.runtime.preflight import check_machine, check_memory
 from foundation.weights.lora.source import check_loras
 from foundation.weights.registry import find_parts
 from foundation.weights.vocabulary import describe_unknown
@@ -65,6 +65,7 @@ def make(
     check_loras(request.lora)
     check_machine(request)
     parts = find_parts(request.model, request.base)
+    check_memory(request, parts)
     first = first_seed(request)
 
     told = prepare(prompts)
@@ -144,6 +145,7 @@ def remake(recorded: Mapping[str, Any], chosen: Mapping[str, Any]) -> Clip:
         raise InputError("the receipt names inputs, and t2v makes its clips from words alone")
     request = from_mapping(TextToVideoRequest, {**recorded, "count": 1}, local=False)
     request = dataclasses.replace(request, **chosen)
+    check_memory(request, find_parts(request.model, request.base))
     pipe = _load(request)
     return _clip(pipe, resolve(request, pipe.defaults)[0])
 

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from foundation.request import ModelDefaults
+from foundation.runtime.estimate import RELEASED_MODEL, Clip, ModelMemory, estimate, read_model
+from foundation.runtime.preflight import GIGABYTE, fitting_options, gpu_memory, main_memory
+from foundation.runtime.settings import RuntimeSettings
 from foundation.weights.defaults import DEFAULTS_FILE, HUNYUANVIDEO, read_defaults
-from foundation.weights.registry import KNOWN, STARTER, WEIGHT_SUFFIXES, here
+from foundation.weights.registry import KNOWN, STARTER, WEIGHT_SUFFIXES, find_parts, here
 from shared.errors import WeightsError
-
-GIGABYTE = 1e9
 
 DECIDED = ("frames", "seconds", "steps", "cfg", "guidance")
 """Numbers that a model decides where nothing is set, beside its size."""
@@ -88,44 +86,44 @@ def check_starter(part: str) -> None:
         )
 
 
-def fitting(size: float, main: float, gpu: float | None) -> str:
-    """Whether weights of a size can be held, and how.
+def fitting(model: ModelMemory, clip: Clip, main: float, gpu: float | None) -> str:
+    """Whether a model can make a clip on a machine, and with which options.
 
     Args:
-        size: bytes of weights.
+        model: what is run.
+        clip: the size and length that are its own.
         main: bytes of main memory.
         gpu: bytes of the GPU's own memory; None without one.
     """
-    if size > main and (gpu is None or size > gpu):
-        return f"more than the {main / GIGABYTE:.0f} GB of memory here"
-    if gpu is not None and size > gpu:
-        return "fits with offload model or group"
-    return "fits"
+    if gpu is None:
+        needed = estimate(model, clip, RuntimeSettings(), gpu=False).peak
+        if needed <= main:
+            return "fits"
+        return f"needs {needed / GIGABYTE:.0f} GB of memory, {main / GIGABYTE:.0f} are here"
+    options = fitting_options(model, clip, RuntimeSettings(device="cuda"), gpu)
+    if options is None:
+        return f"needs more than the GPU's {gpu / GIGABYTE:.0f} GB at {clip}: make it smaller or shorter"
+    return f"fits with {options}" if options else "fits"
 
 
 def _about(name: str, folder: Path | None) -> str:
-    main, gpu = memory()
+    gpu = gpu_memory()
     if folder is None:
-        size = KNOWN[name].gigabytes * GIGABYTE
-        return f"{size / GIGABYTE:.0f} GB, {fitting(size, main, gpu)}; not here yet: kinora models get {name}"
-    size = _size(folder)
-    return f"{size / GIGABYTE:.2g} GB, {fitting(size, main, gpu)}"
+        said = fitting(RELEASED_MODEL, Clip(HUNYUANVIDEO.size, HUNYUANVIDEO.frames), main_memory(), gpu)
+        return f"{KNOWN[name].gigabytes} GB, {said}; not here yet: kinora models get {name}"
+    size = f"{_size(folder) / GIGABYTE:.2g} GB"
+    try:
+        own = read_defaults(folder)
+        return f"{size}, {fitting(_memory_of(folder), Clip(own.size, own.frames), main_memory(), gpu)}"
+    except WeightsError:
+        return f"{size}, damaged"
+
+
+@cache
+def _memory_of(folder: Path) -> ModelMemory:
+    return read_model(find_parts(str(folder)))
 
 
 @cache
 def _size(folder: Path) -> int:
     return sum(file.stat().st_size for file in folder.rglob("*") if file.suffix in WEIGHT_SUFFIXES)
-
-
-@cache
-def memory() -> tuple[float, float | None]:
-    """Bytes of main memory, and of the first NVIDIA GPU's own, where there is one."""
-    main = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    if shutil.which("nvidia-smi") is None:
-        return main, None
-    asked = ["nvidia-smi", "--query-gpu=memory.total", "--format=csv,noheader,nounits", "--id=0"]
-    try:
-        told = subprocess.run(asked, capture_output=True, text=True, timeout=5, check=True).stdout
-        return main, int(told.split()[0]) * 2**20
-    except (OSError, subprocess.SubprocessError, ValueError, IndexError):
-        return main, None

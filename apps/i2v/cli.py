@@ -17,7 +17,7 @@ from foundation.cli import as_given, first_seed, keep
 from foundation.host import TERMINAL, Host
 from foundation.inputs import describe_inputs
 from foundation.request import FRAME_STRIDE, read_prompts, resolve
-from foundation.runtime.preflight import check_machine
+from foundation.runtime.preflight import check_machine, check_memory
 from foundation.weights.lora.source import check_loras
 from foundation.weights.registry import find_parts
 from foundation.weights.vocabulary import describe_unknown
@@ -68,6 +68,7 @@ def make(
     check_loras(request.lora)
     check_machine(request)
     parts = find_parts(request.model, request.base, "i2v")
+    check_memory(request, parts, None if given is None else _size_of(given))
     seed = first_seed(request)
 
     told = prepare(prompts)
@@ -111,6 +112,8 @@ def remake(recorded: Mapping[str, Any], chosen: Mapping[str, Any]) -> Clip:
     request = from_mapping(ImageToVideoRequest, {**kept, "count": 1, **pictures})
     request = dataclasses.replace(request, **chosen)
     given = _clip_to_extend(request)
+    parts = find_parts(request.model, request.base, "i2v")
+    check_memory(request, parts, None if given is None else _size_of(given))
     pipe = _load(request)
     given = _fit(given, request, pipe)
     return _clip(pipe, _resolved(request, pipe, given), given)[0]

@@ -7,8 +7,8 @@ import json
 from pathlib import Path
 from typing import Literal
 
-from foundation.request import ModelDefaults
-from shared.config import Size
+from foundation.request import LARGEST_SIDE, MOST_FRAMES, ModelDefaults
+from shared.config import Size, shorten
 from shared.errors import WeightsError
 
 TRAINING_FILE = "training.json"
@@ -39,6 +39,30 @@ def read_defaults(folder: Path, shift: float | Literal["auto"] = HUNYUANVIDEO.sh
         values = json.loads(path.read_text())
         size = Size(*values.pop("size"))
         guidance = values.pop("guidance", None)
-        return ModelDefaults(**values, size=size, shift=shift, guidance=guidance)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        told = ModelDefaults(**values, size=size, shift=shift, guidance=guidance)
+        _check(told)
+        return told
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise WeightsError(f"{path} is damaged: {error}") from error
+
+
+def _check(told: ModelDefaults) -> None:
+    """Hold the numbers to what a request may ask for.
+
+    Raises:
+        ValueError: one is out of its bounds, or no number.
+    """
+    bounds: tuple[tuple[str, object, float, float], ...] = (
+        ("fps", told.fps, 0.1, 1000),
+        *(("size", side, 1, LARGEST_SIDE) for side in told.size),
+        ("frames", told.frames, 1, MOST_FRAMES),
+        ("steps", told.steps, 1, 1000),
+        ("cfg", told.cfg, 0, 100),
+        ("guidance", 0 if told.guidance is None else told.guidance, 0, 100),
+    )
+    for name, value, low, high in bounds:
+        whole = name in ("size", "frames", "steps")
+        if isinstance(value, bool) or not isinstance(value, int if whole else int | float):
+            raise ValueError(f"{name} is {shorten(value)}; a {'whole ' if whole else ''}number is expected")
+        if not low <= value <= high:
+            raise ValueError(f"{name} is {shorten(value)}; {low} to {high} is expected")

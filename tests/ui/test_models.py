@@ -2,6 +2,8 @@
 
 import pytest
 
+from foundation.runtime.estimate import RELEASED_MODEL, Clip
+from shared.config import Size
 from shared.errors import WeightsError
 from ui.models import check_starter, choices, fitting
 
@@ -15,17 +17,23 @@ def test_starter_is_here_and_what_is_not_says_how_to_get_it():
 
 
 @pytest.mark.parametrize(
-    ("size", "main", "gpu", "says"),
+    ("size", "frames", "main", "gpu", "says"),
     [
-        (1 * GB, 8 * GB, None, "fits"),
-        (42 * GB, 8 * GB, None, "more than the 8 GB of memory here"),
-        (42 * GB, 64 * GB, 24 * GB, "fits with offload model or group"),
-        (42 * GB, 64 * GB, 80 * GB, "fits"),
-        (42 * GB, 16 * GB, 24 * GB, "more than the 16 GB of memory here"),
+        ((1280, 720), 129, 8, None, "needs 111 GB of memory, 8 are here"),
+        ((1280, 720), 129, 200, None, "fits"),
+        ((1280, 720), 129, 64, 80, "fits"),
+        ((1280, 720), 129, 64, 48, "fits with offload model"),
+        ((1280, 720), 129, 64, 30, "fits with offload model, quantise float8"),
+        ((1280, 720), 129, 64, 24, "fits with offload group"),
+        ((960, 544), 61, 64, 24, "fits with offload model, quantise float8"),
+        ((960, 544), 61, 64, 16, "fits with offload group"),
+        ((1280, 720), 129, 64, 8, "needs more than the GPU's 8 GB at 1280x720 with 129 frames"),
     ],
 )
-def test_what_fits(size, main, gpu, says):
-    assert fitting(size, main, gpu) == says
+def test_what_a_model_fits_with(size, frames, main, gpu, says):
+    """A transformer of 26 GB does not fit a GPU of 24 GB as a whole: it comes by groups or in 8 bits."""
+    own = None if gpu is None else gpu * GB
+    assert fitting(RELEASED_MODEL, Clip(Size(*size), frames), main * GB, own).startswith(says)
 
 
 def test_missing_part_of_the_starter_is_one_line():
