@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from apps.i2v.recipes.config import People
+from foundation.weights.pickles import check_pickle
 from foundation.weights.record import file_sha256
 from shared.config import local_path, text_lines
 from shared.console import note
@@ -120,6 +121,7 @@ def load_detector(file: Path) -> Detector:
 
     model = fasterrcnn_mobilenet_v3_large_320_fpn(weights=None, weights_backbone=None).eval()
     try:
+        check_pickle(file)
         model.load_state_dict(torch.load(file, weights_only=True, map_location="cpu"))
     except Exception as error:  # torch names no common class for what a stranger's file can cause
         raise WeightsError(

@@ -13,7 +13,9 @@ from safetensors import safe_open
 from torch import Tensor
 
 from foundation.weights.gguf import read_gguf
+from foundation.weights.pickles import check_pickle
 from foundation.weights.registry import GGUF, WEIGHT_SUFFIXES
+from shared.config import shorten
 from shared.errors import WeightsError, first_line
 
 WRAPPERS = ("module", "ema", "state_dict")
@@ -79,6 +81,7 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
 
 
 def _read_pickle(path: Path) -> dict[str, Tensor]:
+    check_pickle(path)
     try:
         loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except Exception as error:  # a damaged pickle can raise anything; nothing of it is kept
@@ -92,7 +95,7 @@ def _read_pickle(path: Path) -> dict[str, Tensor]:
     for key, tensor in tensors.items():
         if not isinstance(key, str) or not isinstance(tensor, Tensor):
             raise WeightsError(
-                f"{path} holds a {type(tensor).__name__} at {str(key)[:60]!r}: only tensors are expected"
+                f"{path} holds a {type(tensor).__name__} at {shorten(key)}: only tensors are expected"
             )
         if tensor.layout != torch.strided or tensor.is_meta or tensor.is_quantized:
             raise WeightsError(f"{path}: {key} is no plain tensor")

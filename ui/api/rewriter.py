@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import signal
 import sys
 from typing import Any
 
@@ -51,6 +50,7 @@ class Rewriter:
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "ui.api.rewriter",
                 stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=_LONGEST_LINE,
+                process_group=0,  # Ctrl-C is for the server, with which this ends
             )  # fmt: skip
         sink, source = self._process.stdin, self._process.stdout
         assert sink is not None and source is not None
@@ -84,7 +84,6 @@ class Rewriter:
 
 def main() -> None:
     """Answer the questions on standard input, as long as it is open."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server, with which this ends
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # whatever a library prints is no answer
 

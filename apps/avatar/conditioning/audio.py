@@ -21,6 +21,7 @@ from torch.nn import functional
 from whisper.audio import HOP_LENGTH, SAMPLE_RATE, log_mel_spectrogram
 from whisper.model import AudioEncoder
 
+from foundation.weights.pickles import check_pickle
 from shared.errors import InputError, WeightsError
 
 FEATURE_RATE = SAMPLE_RATE / HOP_LENGTH / 2
@@ -152,6 +153,7 @@ def load_whisper(path: Path, layers: tuple[int, ...] | None = None) -> WhisperFe
 
 
 def _read_file(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    check_pickle(path)
     try:
         stored = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
         dims, state = stored["dims"], stored["model_state_dict"]

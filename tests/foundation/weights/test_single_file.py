@@ -1,6 +1,8 @@
 """Models from single files: both layouts, every wrapper, any width, told by content."""
 
 import json
+import time
+import zipfile
 
 import pytest
 import torch
@@ -192,6 +194,39 @@ def test_a_layer_that_is_there_with_and_without_a_wrapper_is_refused(model, tmp_
     state["_orig_mod.proj_out.bias"] = state["proj_out.bias"] + 1
     with pytest.raises(WeightsError, match=r"holds proj_out\.bias twice"):
         load_model(VideoTransformer, write(state, tmp_path / "twice.safetensors"), torch.float32)
+
+
+def handmade(path, structure):
+    """A file of torch.save's form with another structure."""
+    torch.save({"a": torch.ones(1)}, path)
+    with zipfile.ZipFile(path) as archive:
+        entries = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in entries.items():
+            archive.writestr(name, structure if name.endswith("data.pkl") else data)
+    return path
+
+
+DOUBLED = b"\x80\x02}()q\x00" + b"h\x00\x86q\x00" * 60 + b"K\x01u."
+"""{((((), ()), ((), ())), ...): 1}: sixty levels, 2^60 entries in 190 bytes."""
+
+HUGE = b"\x80\x02}(\x8b\x00\x10\x00\x00" + b"\x7f" * 4096 + b"K\x01u."
+"""{a number of ten thousand digits: 1}"""
+
+
+@pytest.mark.parametrize("structure", [DOUBLED, HUGE])
+def test_a_pickle_that_takes_for_ever_is_not_opened(tmp_path, structure):
+    begun = time.monotonic()
+    with pytest.raises(WeightsError, match="takes for ever to read, and is not opened"):
+        load_model(VideoTransformer, handmade(tmp_path / "bomb.pt", structure), torch.float32)
+    assert time.monotonic() - begun < 5
+
+
+def test_a_key_that_is_no_text_is_refused_in_a_short_line(tmp_path):
+    torch.save({("a" * 1000, 2): torch.ones(1)}, tmp_path / "keys.pt")
+    with pytest.raises(WeightsError, match="only tensors are expected") as refused:
+        load_model(VideoTransformer, tmp_path / "keys.pt", torch.float32)
+    assert len(str(refused.value)) < len(str(tmp_path)) + 150
 
 
 def test_a_pickle_that_holds_itself_is_refused(tmp_path):
