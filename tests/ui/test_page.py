@@ -56,6 +56,13 @@ def test_gradio_takes_no_uploads(served):
     assert answer.status_code == 413
 
 
+def test_page_of_a_server_that_was_restarted_is_told_so_without_a_trace(served, capfd):
+    client, *_ = served
+    answer = client.get("/gradio_api/queue/data", params={"session_hash": "old"})
+    assert answer.status_code == 200 and '"session_not_found":true' in answer.text
+    assert "Traceback" not in capfd.readouterr().err
+
+
 def test_no_press_is_dropped_while_another_is_under_way(served):
     """Gradio's own setting, `once`, ignores a second press until the first is answered."""
     client, *_ = served

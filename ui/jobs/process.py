@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -63,7 +64,7 @@ class WorkerProcess:
                 try:
                     deaf = self._watch(process)
                 finally:
-                    process.kill()
+                    _end(process)
             if deaf is not None:
                 note(f"job {deaf} did not stop within {GRACE:g} s: the worker is started again without it")
                 self._settle("queued")
@@ -96,6 +97,16 @@ class WorkerProcess:
                 self.claims.settle(job.id, state, reason)
             except KinoraError as error:
                 note(str(error))
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End a worker and what it has started."""
+    if process.poll() is not None:
+        return
+    if os.name == "posix":
+        os.killpg(process.pid, signal.SIGKILL)
+    else:
+        process.kill()
 
 
 def _what_happened(code: int) -> str:
