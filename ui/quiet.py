@@ -17,6 +17,9 @@ from shared.console import note
 EVERY = 60.0
 """Seconds between two lines of one kind."""
 
+SILENCE = 15.0
+"""Seconds until a connection has to have asked for something."""
+
 _UNSAID = ("Unsupported upgrade request", "No supported WebSocket library", "Cancel %s running task(s)")
 """How uvicorn's messages about protocols that nobody offers and streams that the server's end cuts off begin."""
 
@@ -71,7 +74,14 @@ class LoopErrors:
 
 
 class QuietServer(uvicorn.Server):
-    """Ends its event loop before it raises the signals that ended it, and everything that runs there before that."""
+    """Ends its event loop before it raises the signals that ended it, and everything that runs there before that.
+
+    Connections that ask for nothing are closed, so that they keep nobody else out.
+    """
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._silent: dict[Any, float] = {}
 
     def run(self, sockets: list[socket.socket] | None = None) -> None:
         """Answer what comes, until interrupted."""
@@ -88,6 +98,16 @@ class QuietServer(uvicorn.Server):
     def capture_signals(self) -> Generator[None]:
         """Nothing: `run` captures them, outside of the loop."""
         yield
+
+    async def on_tick(self, counter: int) -> bool:
+        """See uvicorn."""
+        now = time.monotonic()
+        silent = [one for one in self.server_state.connections if getattr(one, "cycle", self) is None]
+        self._silent = {one: self._silent.get(one, now) for one in silent}
+        for one, since in self._silent.items():
+            if now - since >= SILENCE:
+                one.transport.close()
+        return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """See uvicorn, which leaves the app unaware of a second interrupt."""

@@ -1,5 +1,6 @@
 """The server over HTTP, with a command that needs no model."""
 
+import asyncio
 import contextlib
 import errno
 import io
@@ -14,6 +15,7 @@ import threading
 import time
 import wave
 from pathlib import Path
+from types import SimpleNamespace
 
 import httpx2
 import pytest
@@ -367,6 +369,36 @@ def test_connections_beyond_a_number_are_closed_and_said_once(tmp_path):
         "kinora: interrupted",
         "kinora: seed 1",
     ]
+
+
+def test_a_connection_that_asks_for_nothing_is_closed_and_one_that_waits_is_not(monkeypatch):
+    import uvicorn
+
+    from ui import listener, quiet
+
+    monkeypatch.setattr(quiet, "SILENCE", 0.5)
+
+    async def slow(scope, receive, send):
+        await asyncio.sleep(1.5)
+        await send({"type": "http.response.start", "status": 204, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    address = listener.listen("127.0.0.1", 0)
+    config = uvicorn.Config(slow, lifespan="off", log_level="warning", timeout_graceful_shutdown=1)
+    server = quiet.QuietServer(config)
+    thread = threading.Thread(target=server.run, args=([address],))
+    thread.start()
+    reached = SimpleNamespace(port=address.getsockname()[1])
+    try:
+        silent, half = connect(reached), connect(reached, b"GET / HT")
+        asking = connect(reached, b"GET / HTTP/1.1\nHost: 127.0.0.1\n\n")
+        with silent, half, asking:
+            assert silent.recv(10) == half.recv(10) == b""
+            assert b"204" in asking.recv(100)
+    finally:
+        server.should_exit = True
+        thread.join(10)
+    assert not thread.is_alive()
 
 
 def test_what_can_be_repeated_at_will_is_logged_once_a_minute(monkeypatch, capfd):
