@@ -58,7 +58,11 @@ class VideoSettings(RuntimeSettings):
     seed: int | None = setting(
         None, "the noise; the same seed gives the same clip", minimum=0, maximum=LARGEST_SEED, unset="random"
     )
-    size: Size | None = setting(None, "pixels, multiples of 16, such as 64x64", unset="the model folder's")
+    size: Size | None = setting(
+        None,
+        "pixels, multiples of 16, such as 64x64; or 540p or 720p, with a shape as in 720p-9:16",
+        unset="the model folder's",
+    )
     seconds: float | None = setting(
         None,
         "length; becomes the nearest 4k + 1 frames",

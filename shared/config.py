@@ -49,6 +49,25 @@ class Size(NamedTuple):
         return f"{self.width}x{self.height}"
 
 
+RELEASED_SIZES = {
+    "720p": {
+        "16:9": Size(1280, 720),
+        "9:16": Size(720, 1280),
+        "4:3": Size(1104, 832),
+        "3:4": Size(832, 1104),
+        "1:1": Size(960, 960),
+    },
+    "540p": {
+        "16:9": Size(960, 544),
+        "9:16": Size(544, 960),
+        "4:3": Size(832, 624),
+        "3:4": Size(624, 832),
+        "1:1": Size(720, 720),
+    },
+}
+"""Sizes that the released HunyuanVideo weights were made for, by name and shape; a name alone is the first shape."""
+
+
 @dataclass(frozen=True)
 class Setting:
     """What a field tells people: its help, its bounds (inclusive), and what stands in when it is unset."""
@@ -175,10 +194,20 @@ def _parse_bool(kind: type, value: Any) -> bool:
 def _parse_size(kind: type, value: Any) -> Size:
     if isinstance(value, tuple | list) and len(value) == 2:
         return Size(*(_parse_int(int, side) for side in value))
-    match = re.fullmatch(r"\s*([0-9]{1,6})[xX]([0-9]{1,6})\s*", value) if isinstance(value, str) else None
-    if match is None:
-        raise ValueError("WIDTHxHEIGHT in pixels, such as 64x64")
-    return Size(int(match[1]), int(match[2]))
+    text = value.strip().lower() if isinstance(value, str) else ""
+    match = re.fullmatch(r"([0-9]{1,6})x([0-9]{1,6})", text)
+    if match is not None:
+        return Size(int(match[1]), int(match[2]))
+    name, _, shape = text.partition("-")
+    shapes = RELEASED_SIZES.get(name, {})
+    if shapes and text == name:
+        return next(iter(shapes.values()))
+    if shape in shapes:
+        return shapes[shape]
+    names, all_shapes = one_of(RELEASED_SIZES), ", ".join(RELEASED_SIZES["720p"])
+    raise ValueError(
+        f"WIDTHxHEIGHT in pixels, such as 64x64, or {names}, with a shape ({all_shapes}) such as 720p-9:16"
+    )
 
 
 def _parse_choice(kind: Any, value: Any) -> Any:

@@ -13,17 +13,11 @@ from foundation.runtime.preflight import GIGABYTE, fitting_options, gpu_memory, 
 from foundation.runtime.settings import RuntimeSettings
 from foundation.weights.defaults import DEFAULTS_FILE, HUNYUANVIDEO, read_defaults
 from foundation.weights.registry import KNOWN, STARTER, WEIGHT_SUFFIXES, find_parts, here
+from shared.config import RELEASED_SIZES
 from shared.errors import WeightsError
 
 DECIDED = ("frames", "seconds", "steps", "cfg", "guidance")
 """Numbers that a model decides where nothing is set, beside its size."""
-
-RELEASED = {
-    "16:9, 720p": "1280x720", "9:16, 720p": "720x1280", "4:3, 720p": "1104x832", "3:4, 720p": "832x1104",
-    "1:1, 720p": "960x960", "16:9, 540p": "960x544", "9:16, 540p": "544x960", "4:3, 540p": "832x624",
-    "3:4, 540p": "624x832", "1:1, 540p": "720x720",
-}  # fmt: skip
-"""Sizes that the released HunyuanVideo weights were made for, by shape."""
 
 
 def choices(names: Iterable[str]) -> list[tuple[str, str]]:
@@ -63,10 +57,14 @@ def sizes(said: ModelDefaults | None) -> list[tuple[str, str]]:
     """Labels and values of the sizes to choose from: the model's default, and what it was released for."""
     if said is None:
         return [("the model's", "")]
-    released = RELEASED if said.size == HUNYUANVIDEO.size else {}
+    released = RELEASED_SIZES if said.size == HUNYUANVIDEO.size else {}
     return [
         (f"{said.size}, the model's", ""),
-        *((f"{ratio} · {size}", size) for ratio, size in released.items()),
+        *(
+            (f"{shape}, {name} · {size}", str(size))
+            for name, shapes in released.items()
+            for shape, size in shapes.items()
+        ),
     ]
 
 

@@ -50,6 +50,14 @@ def test_a_union_takes_each_of_its_kinds():
 
 
 @pytest.mark.parametrize(
+    ("name", "size"),
+    [("720p", "1280x720"), ("540P", "960x544"), ("720p-3:4", "832x1104"), ("540p-1:1", "720x720")],
+)
+def test_released_sizes_have_names(name, size):
+    assert str(order("--size", name).size) == size
+
+
+@pytest.mark.parametrize(
     ("argv", "words"),
     [
         (["--steps", "0"], "steps must be 1 to 1000, not 0"),
@@ -59,6 +67,8 @@ def test_a_union_takes_each_of_its_kinds():
         (["--scale", "inf"], "a finite number"),
         (["--scale", "atuo"], "did you mean auto?"),
         (["--size", "64"], "WIDTHxHEIGHT"),
+        (["--size", "1080p"], "or 720p or 540p, with a shape (16:9, 9:16, 4:3, 3:4, 1:1) such as 720p-9:16"),
+        (["--size", "720p-2:1"], "720p-9:16, not '720p-2:1'"),
         (["--setps", "3"], "unknown flag '--setps' (did you mean --steps?)"),
         (["--step", "3"], "unknown flag '--step'"),
         (["stray"], "unknown word 'stray'"),

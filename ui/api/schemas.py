@@ -6,7 +6,7 @@ import typing
 from pathlib import Path
 from typing import Any, Literal
 
-from shared.config import Size, kinds
+from shared.config import RELEASED_SIZES, Size, kinds
 from ui.commands import Command
 
 _TYPES: dict[Any, dict[str, Any]] = {
@@ -14,7 +14,10 @@ _TYPES: dict[Any, dict[str, Any]] = {
     int: {"type": "integer"},
     float: {"type": "number"},
     str: {"type": "string"},
-    Size: {"type": "string", "pattern": "^[0-9]{1,6}[xX][0-9]{1,6}$"},
+    Size: {
+        "type": "string",
+        "pattern": f"^([0-9]{{1,6}}[xX][0-9]{{1,6}}|({'|'.join(RELEASED_SIZES)})(-[0-9]+:[0-9]+)?)$",
+    },
     Path: {"type": "string", "description": "a name in the output folder, as uploads and results have them"},
 }
 
