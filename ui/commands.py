@@ -20,8 +20,8 @@ from shared.errors import InputError
 from shared.media.files import replacing
 from shared.media.naming import slug
 
-HOSTED = ("out", "collect", "url", "key")
-"""Settings that whoever runs a server decides: where results go, and whom it calls."""
+HOSTED = ("out", "collect", "url", "key", "offload_folder")
+"""Settings that whoever runs a server decides: where results and waiting weights go, and whom it calls."""
 
 Place = Callable[[str], Path]
 """Finds the file that a job's setting names."""

@@ -35,7 +35,7 @@ def prepare(
     set_attention(pipe.transformer, settings.attention, device.type)
     if settings.compile:
         compile_blocks(pipe.transformer)
-    place(pipe, settings.offload, device)
+    place(pipe, settings.offload, device, settings.offload_folder)
 
 
 def compile_blocks(model: ModelMixin, backend: str = "inductor") -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 from shared.config import check, setting, settings
@@ -41,6 +42,13 @@ class RuntimeSettings:
     offload: Offload = setting(
         "none", "wait in main memory: whole models, or groups of blocks (least GPU memory)"
     )
+    offload_folder: Path | None = setting(
+        None,
+        "with offload group: let weights wait on disk in this folder, not in main memory",
+        unset="main memory",
+        metavar="FOLDER",
+        local=True,
+    )
     quantise: Quantise = setting(
         "none", "hold the transformer's weights in fewer bits; int8 and int4 need quanto"
     )
@@ -54,6 +62,8 @@ class RuntimeSettings:
 
     def __post_init__(self) -> None:
         check(self)
+        if self.offload_folder is not None and self.offload != "group":
+            raise InputError(f"offload_folder is for offload group, and offload is {self.offload}")
         if self.device != "auto":
             check_offload(self.offload, self.device)
 

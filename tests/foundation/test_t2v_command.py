@@ -83,14 +83,14 @@ def test_all_settings_reach_the_pipeline(tmp_path):
         "--prompt", "a", "--negative-prompt", "b", "--steps", 2, "--seed", 1, "--size", "48x64",
         "--seconds", 1, "--cfg", 2, "--guidance", 6, "--shift", "auto", "--model", "elsewhere",
         "--device", "cuda", "--dtype", "float32", "--offload", "group", "--quantise", "float8",
-        "--attention", "flash", "--no-tiling", "--compile", "--out", tmp_path / "clips",
+        "--offload-folder", tmp_path, "--attention", "flash", "--no-tiling", "--compile", "--out", tmp_path / "clips",
         "--lora", style, "--lora", f"{style}:0.5",
     )  # fmt: skip
     assert FakePipeline.lora == (Lora(style), Lora(style, 0.5))
     runtime = {"device": "cuda", "dtype": "float32", "offload": "group", "quantise": "float8"}
     assert FakePipeline.loaded == (
         "elsewhere",
-        {**runtime, "attention": "flash", "tiling": False, "compile": True},
+        {**runtime, "attention": "flash", "tiling": False, "compile": True, "offload_folder": tmp_path},
     )
     asked = {"prompt": "a", "negative_prompt": "b", "steps": 2, "seed": 1, "size": Size(48, 64), "frames": 9}
     assert FakePipeline.calls == [{**asked, "cfg": 2.0, "guidance": 6.0, "shift": "auto"}]

@@ -1,5 +1,7 @@
 """Weights that wait elsewhere or in fewer bits: the same clip with less memory."""
 
+import gc
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,8 @@ from accelerate.hooks import CpuOffload
 
 from foundation import TextToVideoPipeline
 from foundation.runtime.memory import offload_in_groups, place, saying_what_frees_memory
-from shared.errors import ResourceError
+from foundation.runtime.settings import RuntimeSettings
+from shared.errors import InputError, ResourceError
 
 PROMPT = "a red circle moves right on a gray background"
 CPU = torch.device("cpu")
@@ -47,6 +50,26 @@ def test_groups_give_the_same_clip(pipe):
     place(pipe, "group", CPU)
     assert is_same(pipe(PROMPT).frames, expected)
     assert is_same(pipe(PROMPT).frames, expected)
+
+
+def test_groups_on_disk_give_the_same_clip_and_leave_nothing_there(model_folder, tmp_path):
+    pipe = TextToVideoPipeline.from_pretrained(str(model_folder), device="cpu")
+    expected = pipe(PROMPT).frames
+    place(pipe, "group", CPU, tmp_path / "fast" / "disk")
+    assert is_same(pipe(PROMPT).frames, expected)
+    waiting = [file.parent.name for file in tmp_path.rglob("*.safetensors")]
+    assert set(waiting) == {"text_encoder", "transformer"}
+    del pipe
+    gc.collect()
+    assert not list((tmp_path / "fast" / "disk").iterdir())
+
+
+def test_a_folder_for_waiting_weights_is_for_groups_and_must_be_writable(pipe, tmp_path):
+    with pytest.raises(InputError, match="offload_folder is for offload group, and offload is model"):
+        RuntimeSettings(device="cuda", offload="model", offload_folder=tmp_path)
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="file"):
+        place(pipe, "group", CPU, tmp_path / "file" / "below")
 
 
 def test_whole_models_take_turns_and_send_the_one_before_away(pipe, monkeypatch):
