@@ -64,7 +64,7 @@ def make(
     output = Output.plan(request.out, request.format, several=len(prompts) * request.count > 1)
     check_loras(request.lora)
     check_machine(request)
-    parts = find_parts(request.model, request.base)
+    parts = find_parts(request.model, request.base, own=request.own_parts())
     check_memory(request, parts)
     first = first_seed(request)
 
@@ -145,7 +145,7 @@ def remake(recorded: Mapping[str, Any], chosen: Mapping[str, Any]) -> Clip:
         raise InputError("the receipt names inputs, and t2v makes its clips from words alone")
     request = from_mapping(TextToVideoRequest, {**recorded, "count": 1}, local=False)
     request = dataclasses.replace(request, **chosen)
-    check_memory(request, find_parts(request.model, request.base))
+    check_memory(request, find_parts(request.model, request.base, own=request.own_parts()))
     pipe = _load(request)
     return _clip(pipe, resolve(request, pipe.defaults)[0])
 
@@ -156,6 +156,7 @@ def _load(request: TextToVideoRequest, host: Host = TERMINAL) -> TextToVideoPipe
         _open,
         request.model,
         base=request.base,
+        own=request.own_parts(),
         lora=request.lora,
         note=note,
         **request.runtime(),

@@ -99,6 +99,18 @@ class VideoSettings(RuntimeSettings):
         unset="hunyuanvideo",
         local=True,
     )
+    vae: str | None = setting(
+        None, "a VAE's file or folder instead of the model's own", unset="the model's", local=True
+    )
+    text_encoder: str | None = setting(
+        None,
+        "a language model's .safetensors file or folder instead of the model's own, of the same architecture",
+        unset="the model's",
+        local=True,
+    )
+    text_encoder_2: str | None = setting(
+        None, "the same for the CLIP text encoder", unset="the model's", local=True
+    )
     lora: tuple[Lora, ...] = setting(
         (), "a LoRA on top of the model; may be given several times", metavar="FILE[:SCALE]", local=True
     )
@@ -119,6 +131,11 @@ class VideoSettings(RuntimeSettings):
             check_size(self.size)
         if not self.model.strip():
             raise InputError("model must be a name or a folder, not empty")
+
+    def own_parts(self) -> dict[str, str]:
+        """Files and folders that stand in the place of the model's parts, by the part's name."""
+        told = {name: getattr(self, name) for name in ("vae", "text_encoder", "text_encoder_2")}
+        return {name: value for name, value in told.items() if value is not None}
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """What every pipeline that makes clips shares: its parts, text, noise, schedule, and the way to a `Clip`."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -77,6 +77,7 @@ class VideoPipeline(DiffusionPipeline):
         note: Note | None = None,
         lora: Sequence[Lora] = (),
         condition_type: Literal["latent_concat", "token_replace"] | None = None,
+        own: Mapping[str, str] | None = None,
         **runtime: Any,
     ) -> Self:
         """Load a model by its registered name, its folder, or its transformer's file.
@@ -87,6 +88,8 @@ class VideoPipeline(DiffusionPipeline):
             note: told what was taken for granted about a single file, and which keys of a LoRA found a place.
             lora: adapters on top of the transformer; their updates add up.
             condition_type: how the transformer takes a picture, where neither its shapes nor a `config.json` tell.
+            own: files or folders instead of the model's `vae`, `text_encoder` and `text_encoder_2`; a file has the
+                architecture of the part that it stands for.
             runtime: device, dtype, offload and the rest of `foundation.runtime.settings.RuntimeSettings`. The
                 VAE runs in float32 but on a GPU, where it takes the same dtype as the others.
 
@@ -96,7 +99,7 @@ class VideoPipeline(DiffusionPipeline):
         """
         settings = RuntimeSettings(**runtime)
         check_loras(lora)
-        parts = find_parts(model, base, cls.app)
+        parts = find_parts(model, base, cls.app, own)
         device = choose_device(settings.device)
         check_offload(settings.offload, device.type)
         dtype = choose_dtype(settings.dtype, device)
@@ -105,9 +108,9 @@ class VideoPipeline(DiffusionPipeline):
             vae=load_model(
                 CausalVideoVAE, parts.vae, dtype if device.type == "cuda" else torch.float32, note=note
             ),
-            text_encoder=load_mllm(parts.text_encoder, dtype),
+            text_encoder=load_mllm(parts.text_encoder, dtype, parts.configurations.get("text_encoder")),
             tokenizer=load_tokenizer(parts.tokenizer),
-            text_encoder_2=load_clip(parts.text_encoder_2, dtype),
+            text_encoder_2=load_clip(parts.text_encoder_2, dtype, parts.configurations.get("text_encoder_2")),
             tokenizer_2=load_tokenizer(parts.tokenizer_2),
             scheduler=_scheduler(parts.folder),
             **cls.load_more(parts),

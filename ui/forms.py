@@ -21,7 +21,7 @@ Rows = Sequence[Sequence[str]]
 Choices = Mapping[str, Sequence[tuple[str, str]]]
 """Setting -> labels and values to choose from."""
 
-MACHINE = (*settings_of(RuntimeSettings), "base", "condition_type")
+MACHINE = (*settings_of(RuntimeSettings), "base", "vae", "text_encoder", "text_encoder_2", "condition_type")
 """Settings about the machine and its files, which have a fold of their own."""
 
 

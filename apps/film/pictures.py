@@ -27,6 +27,7 @@ class Model:
 
     name: str
     base: str | None
+    own: Mapping[str, str]
     weights: Mapping[str, Path]
     defaults: ModelDefaults
 
@@ -65,16 +66,18 @@ def _models(request: FilmRequest, scenes: Scenes) -> dict[str, Model]:
     found = {}
     pictured = [shot for shot in scenes.shots if shot.first is not None]
     if pictured:
-        name, base = (request.image_model, None) if request.image_model else (request.model, request.base)
-        found["i2v"] = _model(name, base, "i2v")
+        if request.image_model:
+            found["i2v"] = _model(request.image_model, None, "i2v", {})
+        else:
+            found["i2v"] = _model(request.model, request.base, "i2v", request.own_parts())
     if len(pictured) < len(scenes.shots):
-        found["t2v"] = _model(request.model, request.base, None)
+        found["t2v"] = _model(request.model, request.base, None, request.own_parts())
     return found
 
 
-def _model(name: str, base: str | None, app: str | None) -> Model:
-    parts = find_parts(name, base, app)
-    return Model(name, base, parts.weights(), read_defaults(parts.folder))
+def _model(name: str, base: str | None, app: str | None, own: Mapping[str, str]) -> Model:
+    parts = find_parts(name, base, app, own)
+    return Model(name, base, own, parts.weights(), read_defaults(parts.folder))
 
 
 def _size_of_first(shot: Shot, area: Size) -> Size:
@@ -124,11 +127,11 @@ def _drawn(
     for picture in (None if shot.follows else shot.first, shot.last):
         if picture is not None:
             read_picture(picture)
-    made = TextToVideoRequest(**asked, model=model.name, base=model.base)
+    made = TextToVideoRequest(**asked, model=model.name, base=model.base, **model.own)
     if shot.first is not None:
         first = shot.first if before is None else last_frame_of(before)
         made = ImageToVideoRequest(
-            **asked, model=model.name, base=model.base, image=first, last_image=shot.last
+            **asked, model=model.name, base=model.base, **model.own, image=first, last_image=shot.last
         )
     resolved, notes = resolve(made, model.defaults)
     for line in notes:

@@ -67,7 +67,7 @@ def make(
     output = Output.plan(request.out, request.format, several)
     check_loras(request.lora)
     check_machine(request)
-    parts = find_parts(request.model, request.base, "i2v")
+    parts = find_parts(request.model, request.base, "i2v", request.own_parts())
     check_memory(request, parts, None if given is None else _size_of(given))
     seed = first_seed(request)
 
@@ -112,7 +112,7 @@ def remake(recorded: Mapping[str, Any], chosen: Mapping[str, Any]) -> Clip:
     request = from_mapping(ImageToVideoRequest, {**kept, "count": 1, **pictures})
     request = dataclasses.replace(request, **chosen)
     given = _clip_to_extend(request)
-    parts = find_parts(request.model, request.base, "i2v")
+    parts = find_parts(request.model, request.base, "i2v", request.own_parts())
     check_memory(request, parts, None if given is None else _size_of(given))
     pipe = _load(request)
     given = _fit(given, request, pipe)
@@ -185,6 +185,7 @@ def _load(request: ImageToVideoRequest, host: Host = TERMINAL) -> ImageToVideoPi
         _open,
         request.model,
         base=request.base,
+        own=request.own_parts(),
         lora=request.lora,
         condition_type=request.condition_type,
         note=note,

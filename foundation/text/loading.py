@@ -4,6 +4,7 @@ The released 8B folders and the starter's go through the same lines. Nothing is 
 folder is run: safetensors only, transformers' own classes only.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,10 +12,16 @@ import torch
 from safetensors import SafetensorError
 
 from foundation.text.encoder import CLIPPooledEncoder, MLLMEncoder, TextEncoder
+from foundation.weights.float8 import read_scaled
+from foundation.weights.reading import read_tensors
 from shared.errors import WeightsError, first_line
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+
+NOT_LANGUAGE = ("vision_tower.", "vision_model.", "multi_modal_projector.")
+"""Parts of keys that belong to what a LLaVA has beside its language model."""
 
 
 def load_text_encoder(
@@ -59,16 +66,28 @@ def load_tokenizer(folder: Path | str) -> "PreTrainedTokenizerBase":
         raise WeightsError(f"{folder} holds no tokenizer that can be read: {first_line(error)}") from error
 
 
-def load_mllm(folder: Path | str, dtype: torch.dtype | None = None) -> "PreTrainedModel":
+def load_mllm(
+    folder: Path | str, dtype: torch.dtype | None = None, configuration: Path | None = None
+) -> "PreTrainedModel":
     """The language model: LLaVA whole (I2V reads pictures through it), any other as its base decoder.
 
     Checkpoints saved as a causal LM (`model.layers...`) and as the base model (`layers...`) both load.
-    """
-    from transformers import AutoConfig, AutoModel, LlavaForConditionalGeneration
 
-    folder = _existing(folder, "config.json")
-    is_llava = AutoConfig.from_pretrained(folder, local_files_only=True).model_type == "llava"
-    model = _load(LlavaForConditionalGeneration if is_llava else AutoModel, folder, dtype)
+    Args:
+        folder: of the model; or, where `configuration` is given, one file, of which the language model alone is read.
+        dtype: of the weights; None: as stored.
+        configuration: the folder whose `config.json` describes the file.
+    """
+    from transformers import MODEL_MAPPING, AutoConfig, AutoModel, LlavaForConditionalGeneration
+
+    described = _existing(configuration or folder, "config.json")
+    config = AutoConfig.from_pretrained(described, local_files_only=True)
+    if configuration is not None:
+        config = config.get_text_config()
+        return _load_file(Path(folder), MODEL_MAPPING[type(config)], config, dtype)
+    model = _load(
+        LlavaForConditionalGeneration if config.model_type == "llava" else AutoModel, described, dtype
+    )
     decoder = model.get_decoder()
     if not hasattr(decoder, "layers") or not hasattr(decoder, "norm"):
         raise WeightsError(f"{folder} holds a {type(model).__name__}, not a decoder-only language model")
@@ -82,11 +101,17 @@ def load_causal_lm(folder: Path | str, dtype: torch.dtype | None = None) -> "Pre
     return _load(AutoModelForCausalLM, _existing(folder, "config.json"), dtype)
 
 
-def load_clip(folder: Path | str, dtype: torch.dtype | None = None) -> "PreTrainedModel":
-    """The text tower of CLIP."""
-    from transformers import CLIPTextModel
+def load_clip(
+    folder: Path | str, dtype: torch.dtype | None = None, configuration: Path | None = None
+) -> "PreTrainedModel":
+    """The text tower of CLIP; `configuration` as for `load_mllm`."""
+    from transformers import CLIPTextConfig, CLIPTextModel
 
-    return _load(CLIPTextModel, _existing(folder, "config.json"), dtype)
+    described = _existing(configuration or folder, "config.json")
+    if configuration is None:
+        return _load(CLIPTextModel, described, dtype)
+    config = CLIPTextConfig.from_pretrained(described, local_files_only=True)
+    return _load_file(Path(folder), CLIPTextModel, config, dtype)
 
 
 def load_image_encoder(folder: Path | str, dtype: torch.dtype | None = None) -> "PreTrainedModel":
@@ -104,6 +129,36 @@ def load_t5(folder: Path | str, dtype: torch.dtype | None = None) -> "PreTrained
     from transformers import T5EncoderModel
 
     return _load(T5EncoderModel, _existing(folder, "config.json"), dtype)
+
+
+def _load_file(file: Path, architecture: Any, config: Any, dtype: torch.dtype | None) -> "PreTrainedModel":
+    """A text encoder of one safetensors file, as ComfyUI keeps it: names with any prefix, float8 with scales."""
+    with torch.device("meta"):
+        empty = architecture._from_config(config)
+    shapes = {key: tuple(tensor.shape) for key, tensor in empty.state_dict().items()}
+    tensors = read_scaled(read_tensors(file), dtype or torch.bfloat16)
+    stored = {
+        _without_prefix(key, shapes): tensor
+        for key, tensor in tensors.items()
+        if not any(part in key for part in NOT_LANGUAGE)
+    }
+    for key, shape in shapes.items():
+        if key not in stored:
+            raise WeightsError(f"{file} is no text encoder of this model's architecture: {key} is missing")
+        there = tuple(stored[key].shape)
+        if there != shape:
+            raise WeightsError(
+                f"{file} is no text encoder of this model's architecture: {key} has shape {there}, not {shape}"
+            )
+    weights = {key: stored[key] for key in shapes}
+    model = architecture.from_pretrained(None, config=config, state_dict=weights, dtype=dtype or "auto")
+    return model.eval().requires_grad_(False)
+
+
+def _without_prefix(key: str, known: Mapping[str, Any]) -> str:
+    """A file's key under the model's name for it; other programs and classes put their own in front."""
+    parts = key.split(".")
+    return next((name for cut in range(len(parts)) if (name := ".".join(parts[cut:])) in known), key)
 
 
 def _load(architecture: Any, folder: Path, dtype: torch.dtype | None) -> "PreTrainedModel":

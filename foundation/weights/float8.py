@@ -59,6 +59,32 @@ class Float8Linear(nn.Linear):
         return super()._apply(fn, recurse)
 
 
+def read_scaled(tensors: Mapping[str, Tensor], dtype: torch.dtype) -> dict[str, Tensor]:
+    """Weights with ComfyUI's scales beside them (`.scale_weight`, `.weight_scale`) multiplied out; other keys stay.
+
+    Args:
+        tensors: of a file.
+        dtype: of the products.
+
+    Raises:
+        WeightsError: a float8 weight has no scale.
+    """
+    marks = (".scale_weight", ".weight_scale", ".scale_input", ".input_scale", ".comfy_quant")
+    plain = {
+        key: tensor for key, tensor in tensors.items() if not key.endswith(marks) and key != "scaled_fp8"
+    }
+    scaled = "scaled_fp8" in tensors or any(key.endswith(marks) for key in tensors)
+    for key, tensor in plain.items():
+        if tensor.dtype not in FLOAT8:
+            continue
+        layer = key.removesuffix(".weight")
+        scale = next((tensors[layer + mark] for mark in marks[:2] if layer + mark in tensors), None)
+        if scale is None and scaled:
+            raise WeightsError(f"{key} is float8 and has no scale: the file is incomplete")
+        plain[key] = tensor.to(dtype) if scale is None else (tensor.float() * scale.float()).to(dtype)
+    return plain
+
+
 def use_float8(model: nn.Module, scales: Mapping[str, Tensor]) -> None:
     """Put a `Float8Linear` on the meta device in the place of every layer that has a scale."""
     for name in scales:

@@ -6,7 +6,8 @@ import dataclasses
 import json
 import os
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,8 @@ class ModelParts:
     """Where each part of a model lies: a folder in the layout of diffusers or transformers, or one file.
 
     `folder` holds what stands beside the parts: the scheduler's settings and the model's defaults. `overlay` is the
-    folder of an app's adapter, which belongs to the transformer.
+    folder of an app's adapter, which belongs to the transformer. `configurations` names, for a text encoder that
+    is one file, the folder whose `config.json` describes it.
     """
 
     folder: Path
@@ -65,6 +67,7 @@ class ModelParts:
     text_encoder_2: Path
     tokenizer_2: Path
     overlay: Path | None = None
+    configurations: Mapping[str, Path] = field(default_factory=dict)
 
     def weights(self) -> dict[str, Path]:
         """Every weights file that is loaded, by part and path within it."""
@@ -107,7 +110,9 @@ def resolve(name: str) -> Path:
     return folder
 
 
-def find_parts(name: str, base: str | None = None, app: str | None = None) -> ModelParts:
+def find_parts(
+    name: str, base: str | None = None, app: str | None = None, own: Mapping[str, str] | None = None
+) -> ModelParts:
     """The parts of a model.
 
     Args:
@@ -116,11 +121,35 @@ def find_parts(name: str, base: str | None = None, app: str | None = None) -> Mo
         base: the model that gives the rest of a transformer alone (None: `hunyuanvideo`), or of an app's folder
             (None: the one that it names).
         app: who asks; a model folder may hold a folder of that name, with the app's own weights.
+        own: files or folders instead of the model's `vae`, `text_encoder` and `text_encoder_2`.
 
     Raises:
         WeightsError: a model or a part is not on this machine.
         InputError: a base for a model that is whole.
     """
+    parts = _find_parts(name, base, app)
+    for part, told in (own or {}).items():
+        parts = _replace_part(parts, part, told)
+    return parts
+
+
+def _replace_part(parts: ModelParts, part: str, told: str) -> ModelParts:
+    """The parts with a file or a folder of the user's in the place of one."""
+    place = local_path(told)
+    if not place.exists():
+        raise WeightsError(f"{part}: {shorten(told)} is missing: a weights file or a folder is expected")
+    if place.is_file():
+        kinds = WEIGHT_SUFFIXES if part == "vae" else (".safetensors",)
+        if place.suffix not in kinds:
+            raise WeightsError(f"{part}: {shorten(told)} is no weights file: {', '.join(kinds)} is expected")
+        configurations = {**parts.configurations, part: getattr(parts, part)}
+        return dataclasses.replace(parts, **{part: place}, configurations=configurations)
+    if not _weights_in(place):
+        raise WeightsError(f"{part}: {shorten(told)} holds no weights file")
+    return dataclasses.replace(parts, **{part: place})
+
+
+def _find_parts(name: str, base: str | None, app: str | None) -> ModelParts:
     place = locate(name)
     if _is_app(place):
         return _app_parts(place, base)
@@ -182,7 +211,8 @@ def _whole_parts(name: str, place: Path, base: str | None) -> ModelParts:
     for part in PARTS:
         if not (folder / part).is_dir():
             raise WeightsError(f"{folder / part} is missing: the model is not whole")
-    return ModelParts(folder, *(folder / part for part in PARTS))
+    places: dict[str, Any] = {part: folder / part for part in PARTS}
+    return ModelParts(folder, **places)
 
 
 def weights_of(name: str) -> dict[str, Path]:

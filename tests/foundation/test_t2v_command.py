@@ -26,9 +26,9 @@ class FakePipeline:
     calls: ClassVar[list] = []
 
     @classmethod
-    def from_pretrained(cls, model, *, base=None, lora=(), note=None, **runtime):
+    def from_pretrained(cls, model, *, base=None, own=None, lora=(), note=None, **runtime):
         cls.calls.clear()
-        cls.loaded, cls.lora = (model, runtime), lora
+        cls.loaded, cls.lora, cls.own = (model, runtime), lora, own
         return cls()
 
     def __call__(self, prompt, *, seed, size, frames, steps, on_step, note, **settings):
@@ -48,7 +48,8 @@ def pipeline(monkeypatch):
     module = types.ModuleType("foundation.pipeline")
     module.TextToVideoPipeline = FakePipeline
     monkeypatch.setitem(sys.modules, "foundation.pipeline", module)
-    monkeypatch.setattr(cli, "find_parts", lambda *_: None)
+    monkeypatch.setattr(cli, "find_parts", lambda *_, **__: None)
+    monkeypatch.setattr(cli, "check_memory", lambda *_: None)
     monkeypatch.setattr(cli, "describe_unknown", lambda *_: None)
     monkeypatch.setattr(preflight, "has_gpu_driver", lambda: True)
 
@@ -85,7 +86,11 @@ def test_all_settings_reach_the_pipeline(tmp_path):
         "--device", "cuda", "--dtype", "float32", "--offload", "group", "--quantise", "float8",
         "--offload-folder", tmp_path, "--attention", "flash", "--no-tiling", "--compile", "--out", tmp_path / "clips",
         "--lora", style, "--lora", f"{style}:0.5",
+        "--vae", "vae.safetensors", "--text-encoder", "llama.safetensors", "--text-encoder-2", "clip.safetensors",
     )  # fmt: skip
+    assert FakePipeline.own == {
+        "vae": "vae.safetensors", "text_encoder": "llama.safetensors", "text_encoder_2": "clip.safetensors",
+    }  # fmt: skip
     assert FakePipeline.lora == (Lora(style), Lora(style, 0.5))
     runtime = {"device": "cuda", "dtype": "float32", "offload": "group", "quantise": "float8"}
     assert FakePipeline.loaded == (

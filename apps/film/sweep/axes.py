@@ -38,6 +38,9 @@ ELSEWHERE = {
 LOADING = (
     "model",
     "base",
+    "vae",
+    "text_encoder",
+    "text_encoder_2",
     "lora",
     "condition_type",
     "image_model",
