@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from foundation.comparison import check_same
 from foundation.inputs import find_inputs
+from foundation.runtime.preflight import check_machine
 from foundation.runtime.settings import RuntimeSettings
 from foundation.weights.lora.source import find_recorded
 from shared.config import Parser, from_mapping, one_of, shorten
@@ -163,10 +164,12 @@ def _chosen(
     receipt: Mapping[str, Any], asked: Namespace, weights: WeightsOf | None, known: Mapping[str, Path]
 ) -> dict[str, Any]:
     """What replaces a stranger's settings: the files that have its hashes, and this machine's side of the run."""
-    import torch
-
+    if asked.device is not None:
+        check_machine(from_mapping(RuntimeSettings, {"device": asked.device}))
     runtime = receipt.get("runtime", {})
     model = find_model(receipt["weights_sha256"], asked.model, asked.base, receipt["command"], weights)
+    import torch
+
     place = _place(runtime, asked.device)
     if 0 < runtime.get("threads", 0) <= MOST_THREADS:
         torch.set_num_threads(runtime["threads"])

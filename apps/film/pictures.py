@@ -14,8 +14,9 @@ from apps.film.scenes import OWN, SAME, Scenes, Shot, told_of
 from apps.i2v.preprocess import nearest_size, read_picture
 from apps.i2v.request import ImageToVideoRequest
 from foundation.request import LARGEST_SEED, ModelDefaults, TextToVideoRequest, resolve
+from foundation.runtime.preflight import check_memory
 from foundation.weights.defaults import read_defaults
-from foundation.weights.registry import find_parts
+from foundation.weights.registry import ModelParts, find_parts
 from shared.config import Size, one_of
 from shared.console import note
 from shared.errors import InputError
@@ -23,12 +24,12 @@ from shared.errors import InputError
 
 @dataclass(frozen=True)
 class Model:
-    """A model that makes pictures: its weights files, and what its folder says."""
+    """A model that makes pictures: its parts, and what its folder says."""
 
     name: str
     base: str | None
     own: Mapping[str, str]
-    weights: Mapping[str, Path]
+    parts: ModelParts
     defaults: ModelDefaults
 
 
@@ -77,7 +78,7 @@ def _models(request: FilmRequest, scenes: Scenes) -> dict[str, Model]:
 
 def _model(name: str, base: str | None, app: str | None, own: Mapping[str, str]) -> Model:
     parts = find_parts(name, base, app, own)
-    return Model(name, base, own, parts.weights(), read_defaults(parts.folder))
+    return Model(name, base, own, parts, read_defaults(parts.folder))
 
 
 def _size_of_first(shot: Shot, area: Size) -> Size:
@@ -137,8 +138,9 @@ def _drawn(
     for line in notes:
         note(f"shot {number}: {line}")
     made = dataclasses.replace(made, seconds=None, frames=resolved.frames)
+    check_memory(made, model.parts)
     assert resolved.steps is not None and made.out is not None
-    return Drawn(number, made.out, resolved.steps, made, model.weights, before, rewriting)
+    return Drawn(number, made.out, resolved.steps, made, model.parts.weights(), before, rewriting)
 
 
 def _rewriting(request: FilmRequest) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from apps.film.pieces import Drawn, Kept, Ready, Sounded
 from apps.film.request import FilmRequest
 from apps.film.scenes import OWN, SILENT, Scenes, Shot, told_of
 from apps.v2a.request import VideoToAudioRequest
+from foundation.weights.registry import locate
 from shared.console import note
 from shared.errors import WeightsError
 
@@ -20,12 +21,13 @@ def sounds_of(
     """The shots' sounds, None for silence; where there are no weights, and nobody asks for words, that is said aloud.
 
     Raises:
-        WeightsError: there are none, and a sound was asked for.
+        WeightsError: there are none, and a sound was asked for; or the model is not on this machine.
     """
     heard = [_heard(request, scenes, shot) for shot in scenes.shots]
     wanting = [words for words in heard if words not in (SILENT, OWN)]
     model = None
     if wanting:
+        locate(request.sound_model)
         try:
             model = _sound_model(request.sound_model)
         except WeightsError as error:

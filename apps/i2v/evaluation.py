@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from foundation.evaluation.cli import TextToVideoEvaluation, judge_clips
-from foundation.weights.lora.source import check_loras
 from shared.config import setting
 from shared.console import note
 
@@ -28,7 +27,7 @@ class Evaluation(TextToVideoEvaluation):
 
 def evaluate(request: Evaluation) -> Scores:
     """Judge a model that takes pictures."""
-    check_loras(request.lora)
+    request.check_run("i2v")
 
     from apps.i2v.judging import case_counts, held_out_loss, judge_extensions, judge_pictures
     from apps.i2v.pipeline import ImageToVideoPipeline

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from foundation.request import check_frames, check_size
+from foundation.request import VideoSettings, check_frames, check_size
+from foundation.runtime.preflight import check_memory
 from foundation.weights.lora.source import Lora, check_loras
+from foundation.weights.registry import find_parts, locate
 from shared.config import Size, check, from_argv, near_miss, one_of, setting, shorten
-from shared.console import note, overview, progress, result, run
+from shared.console import note, overview, printable, progress, result, run
 from shared.errors import CheckFailed, InputError
 
 if TYPE_CHECKING:
@@ -104,6 +106,19 @@ class TextToVideoEvaluation(EvaluationRequest):
                 f"--save keeps the scores of the model alone, not those with {self.lora[0].file}: leave out one"
             )
 
+    def check_run(self, app: str | None = None) -> None:
+        """Refuse what can be known to be wrong before torch is imported: LoRAs, the model, memory.
+
+        Args:
+            app: whose weights are judged.
+
+        Raises:
+            KinoraError: the line says what.
+        """
+        check_loras(self.lora)
+        clip = VideoSettings(model=self.model, size=self.size, frames=self.frames)
+        check_memory(clip, find_parts(self.model, app=app))
+
 
 def main(argv: Sequence[str], measures: Mapping[str, Measure] | None = None) -> None:
     """Measure what is named first.
@@ -127,6 +142,8 @@ def main(argv: Sequence[str], measures: Mapping[str, Measure] | None = None) -> 
         )
     settings, measure = measures[name].open()
     request = from_argv(settings, flags, f"kinora evaluate {name}", "Judge a model on the toybox.")
+    locate(request.model)
+    note(f"loading {printable(request.model)}")
     scores = measure(request)
     result(scores.table())
     if request.save:
@@ -163,7 +180,7 @@ def _text(request: TextRequest) -> Scores:
 
 
 def _t2v(request: TextToVideoEvaluation) -> Scores:
-    check_loras(request.lora)
+    request.check_run()
 
     from foundation.evaluation.t2v import evaluate_t2v, prompt_counts
     from foundation.pipeline import TextToVideoPipeline

@@ -37,7 +37,14 @@ def test_a_machine_with_a_driver_may_have_a_gpu(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "words", [["t2v", "--prompt", "x", "--model", "startr"], ["v2a", "--prompt", "x", "--model", "startr"]]
+    "words",
+    [
+        ["t2v", "--prompt", "x", "--model", "startr"],
+        ["v2a", "--prompt", "x", "--model", "startr"],
+        ["film", "--prompt", "x", "--model", "startr"],
+        ["film", "--prompt", "x", "--sound-model", "startr"],
+        *(["evaluate", name, "--model", "startr"] for name in ("t2v", "i2v", "v2a", "vae", "text")),
+    ],
 )
 def test_a_misspelt_model_is_answered_without_torch(words, tmp_path):
     code = (
