@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,15 @@ from foundation.runtime.preflight import GIGABYTE, fitting_options, gpu_memory, 
 from foundation.runtime.settings import RuntimeSettings
 from foundation.weights.defaults import DEFAULTS_FILE, HUNYUANVIDEO, read_defaults
 from foundation.weights.registry import KNOWN, STARTER, WEIGHT_SUFFIXES, find_parts, here
+from foundation.weights.vocabulary import describe_unknown
 from shared.config import RELEASED_SIZES
-from shared.errors import WeightsError
+from shared.errors import KinoraError, WeightsError
+
+APPS = ("i2v",)
+"""Folders of a model that make clips by weights of their own beside the model's."""
+
+PICTURED = ("transformer", *APPS)
+"""Folders of a model that draw what a prompt says."""
 
 DECIDED = ("frames", "seconds", "steps", "cfg", "guidance")
 """Numbers that a model decides where nothing is set, beside its size."""
@@ -66,6 +73,24 @@ def sizes(said: ModelDefaults | None) -> list[tuple[str, str]]:
             for shape, size in shapes.items()
         ),
     ]
+
+
+def describe_beyond(settings: Mapping[str, Any], part: str) -> str | None:
+    """One line about the words of a form's prompt that its model was never trained on; None where there are none.
+
+    Args:
+        settings: what the form asks for; a prompt that is rewritten first is left to the job.
+        part: the folder of the model that makes the clip.
+    """
+    prompt = settings.get("prompt")
+    told: dict[str, Any] = {"model": STARTER.name, "rewrite": "off", **settings}
+    if not isinstance(prompt, str) or told["rewrite"] != "off" or told.get("lora"):
+        return None
+    try:
+        parts = find_parts(told["model"], told.get("base"), part if part in APPS else None)
+    except KinoraError:  # the job says it
+        return None
+    return describe_unknown(parts, [prompt])
 
 
 def check_starter(part: str) -> None:

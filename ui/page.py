@@ -22,7 +22,17 @@ from ui.files import Files
 from ui.forms import Form
 from ui.gallery import Gallery, Shown
 from ui.jobs import Queue
-from ui.models import DECIDED, STARTER, check_starter, choices, defaults, placeholders, sizes
+from ui.models import (
+    DECIDED,
+    PICTURED,
+    STARTER,
+    check_starter,
+    choices,
+    defaults,
+    describe_beyond,
+    placeholders,
+    sizes,
+)
 from ui.panel import Panel
 from ui.results import Results
 from ui.tabs import TABS
@@ -173,7 +183,11 @@ class Page:
             return [self.queue.edit(editing, asked[0]).id]
         for settings in asked:
             find_command(form.command).request(settings, self.files.path)
-        return [self.queue.submit(form.command, settings).id for settings in asked]
+        ids = [self.queue.submit(form.command, settings).id for settings in asked]
+        beyond = describe_beyond(asked[0], tab.part) if tab.part in PICTURED else None
+        if beyond is not None:
+            gr.Warning(beyond, title="Words that the model does not know", duration=12)
+        return ids
 
     def _remember(self, form: Form, components: list[Any], page: gr.Blocks) -> None:
         """Keep what a form holds in the browser, without asking the server, and bring it back after a reload."""

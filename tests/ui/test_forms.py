@@ -147,6 +147,7 @@ def test_no_text_of_a_form_has_a_flag_of_the_command_line(command):
         ("t2v", "Enter a prompt, or choose a file under Prompts"),
         ("v2a", "Choose a file under Video, or enter a prompt"),
         ("rewrite", "Enter a prompt, or choose a file under Batch"),
+        ("film", "Enter a prompt, or choose a file under Scenes"),
     ],
 )
 def test_empty_form_is_refused_in_its_own_words(command, line):

@@ -5,7 +5,7 @@ import pytest
 from foundation.runtime.estimate import RELEASED_MODEL, Clip
 from shared.config import Size
 from shared.errors import WeightsError
-from ui.models import check_starter, choices, fitting
+from ui.models import check_starter, choices, describe_beyond, fitting
 
 GB = 1e9
 
@@ -43,3 +43,17 @@ def test_missing_part_of_the_starter_is_one_line():
     ) as refused:
         check_starter("nothing")
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("part", ["transformer", "i2v"])
+def test_a_form_is_told_the_words_that_its_model_does_not_know(part):
+    line = describe_beyond({"prompt": "a cat walks"}, part)
+    assert line is not None and line.startswith("starter does not know cat and walks: it draws circles")
+    assert describe_beyond({"prompt": "a red circle moves right on a gray background"}, part) is None
+
+
+@pytest.mark.parametrize(
+    "more", [{"rewrite": "normal"}, {"lora": ["a.safetensors"]}, {"model": "nowhere"}, {"prompt": ""}]
+)
+def test_what_only_the_job_can_tell_is_left_to_it(more):
+    assert describe_beyond({"prompt": "a cat walks", **more}, "transformer") is None

@@ -12,8 +12,11 @@ TAB = Tab(
         ("image", "scenes"),
         ("rewrite", "sound"),
         ("sound_prompt",),
-        ("size", "frames", "steps", "seed"),
+        ("size", "seconds", "frames"),
+        ("steps", "seed"),
+        ("negative_prompt",),
     ),
+    needs=("prompt", "scenes"),
     examples={
         "One shot": {"prompt": "a red circle bounces on a gray background", "sound": "auto", "seed": 7},
         "Three shots": {"scenes": "example:scenes.yaml", "seed": 7},
