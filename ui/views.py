@@ -32,7 +32,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters |= {"url": _url, "span": span, "receipt": _receipt}
+    made.filters |= {"url": _url, "preview": _preview, "span": span, "receipt": _receipt}
     return made
 
 
@@ -50,6 +50,11 @@ def span(seconds: float) -> str:
 def _url(name: str) -> str:
     """Where the server shows a file of the output folder."""
     return f"api/files/{quote(name)}"
+
+
+def _preview(name: str) -> str:
+    """Where the server shows what moves in a film that browsers do not play."""
+    return f"api/previews/{quote(name)}"
 
 
 def _receipt(receipt: Any) -> str:

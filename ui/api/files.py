@@ -19,6 +19,7 @@ from shared.errors import InputError
 from ui.api.errors import REFUSALS
 from ui.files import FileNotThereError, Files, is_linked_elsewhere
 from ui.jobs.queue import Queue
+from ui.moving import moving_preview
 
 SHOWN = (
     "video/",
@@ -74,6 +75,12 @@ def router(queue: Queue, files: Files) -> APIRouter:
         ("/api/jobs/{id}/results/{number}", show_result),
     ):
         routes.add_api_route(path, endpoint, methods=["HEAD"], include_in_schema=False)
+
+    @routes.get("/api/previews/{name:path}", response_class=FileResponse)
+    def show_moving_preview(name: str) -> Response:
+        """A small animated WebP of a film that browsers do not play."""
+        path = moving_preview(files.path(name), files.private / "previews")
+        return FileResponse(path, media_type="image/webp", headers={**_HEADERS, "cache-control": "no-cache"})
 
     @routes.get("/api/jobs/{id}/preview", response_class=FileResponse)
     def show_preview(id: str) -> Response:
