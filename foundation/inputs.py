@@ -11,6 +11,7 @@ from foundation.weights.fingerprint import files_sha256
 from foundation.weights.record import open_record
 from shared.config import local_path, shorten
 from shared.errors import InputError
+from shared.media.limited import check_medium
 
 _HASH = re.compile(r"[0-9a-f]{64}")
 
@@ -29,7 +30,7 @@ def find_inputs(recorded: Any, given: Iterable[Path] = ()) -> dict[str, Path]:
         given: files to look at first; beyond them, those that this machine has used before.
 
     Raises:
-        InputError: the receipt says anything else, or a file is not here or has changed since.
+        InputError: the receipt says anything else, or a file is not here, has changed since, or cannot be decoded.
     """
     if not isinstance(recorded, dict):
         raise InputError(f"the receipt's inputs must be a mapping, not {shorten(recorded)}")
@@ -38,7 +39,10 @@ def find_inputs(recorded: Any, given: Iterable[Path] = ()) -> dict[str, Path]:
         if not path.is_file():
             raise InputError(f"{path} is missing; an input of the clip is wanted")
     here = {digest: paths[name] for name, digest in files_sha256(paths).items()}
-    return {name: _find(name, entry, here) for name, entry in recorded.items()}
+    found = {name: _find(name, entry, here) for name, entry in recorded.items()}
+    for path in found.values():
+        check_medium(path)
+    return found
 
 
 def _find(setting: str, entry: Any, here: Mapping[str, Path]) -> Path:

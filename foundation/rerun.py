@@ -136,7 +136,9 @@ def _parser() -> Parser:
 def _read(path: Path, remakers: Mapping[str, str]) -> dict[str, Any]:
     """The receipt of a file, if it is the one that was written and says enough."""
     from shared import provenance
+    from shared.media.limited import check_medium
 
+    check_medium(path)
     changed = provenance.verify(path).changed
     if changed == ("receipt",):
         raise CheckFailed(

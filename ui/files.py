@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
+import shutil
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
@@ -11,6 +12,7 @@ from typing import BinaryIO
 from shared.config import shorten
 from shared.errors import InputError
 from shared.media.files import check_writable, refusal, replacing
+from shared.media.limited import check_medium
 from shared.media.naming import slug
 
 PRIVATE = ".kinora"
@@ -36,6 +38,11 @@ class Files:
             self.private.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise refusal(error, self.private) from error
+
+    def sweep(self) -> None:
+        """Remove what uploads left that were under way when a server was killed; no other may be at work."""
+        for room in (self.folder / UPLOADS).glob(".*.part"):
+            shutil.rmtree(room, ignore_errors=True)
 
     def path(self, name: str) -> Path:
         """The file, or the folder of pictures, that a name stands for.
@@ -112,25 +119,6 @@ def _copy(source: BinaryIO | Path, target: Path) -> None:
             file.write(block)
 
 
-def _check_picture(path: Path) -> None:
-    from shared.media.picture import read_png
-
-    read_png(path)
-
-
-def _check_film(path: Path) -> None:
-    from shared.media.film import look_through
-
-    look_through(path)
-
-
-def _check_sound(path: Path) -> None:
-    from shared.media.sound import read_sound
-
-    if read_sound(path) is None:
-        raise InputError(f"{path} holds no sound")
-
-
 def _check_text(path: Path) -> None:
     if path.stat().st_size > LARGEST_TEXT:
         raise InputError(f"{path} has {path.stat().st_size} bytes, at most {LARGEST_TEXT} of text are read")
@@ -143,9 +131,9 @@ def _check_text(path: Path) -> None:
 
 
 _CHECKS: dict[str, Callable[[Path], None]] = {
-    **dict.fromkeys((".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"), _check_picture),
-    **dict.fromkeys((".mp4", ".mkv", ".mov", ".webm", ".gif", ".m4v"), _check_film),
-    **dict.fromkeys((".wav", ".flac", ".mp3", ".ogg", ".opus", ".m4a", ".aac"), _check_sound),
+    **dict.fromkeys((".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"), check_medium),
+    **dict.fromkeys((".mp4", ".mkv", ".mov", ".webm", ".gif", ".m4v"), check_medium),
+    **dict.fromkeys((".wav", ".flac", ".mp3", ".ogg", ".opus", ".m4a", ".aac"), check_medium),
     **dict.fromkeys((".txt", ".yaml", ".yml"), _check_text),
 }
 """Suffix -> what decodes a file of that kind to the end, and raises where it cannot."""

@@ -69,6 +69,7 @@ def serve(
     database = queue.database.path
     taken = f"{database} is in use by another server: stop it, or give another --database or --out"
     with listen(settings.host, settings.port) as listener, Lock(database, "server", 0, taken):
+        files.sweep()
         limit = settings.largest_upload * 1_000_000
         app = create_app(queue, files, settings.credentials, settings.is_private, limit)
         app = app if page is None else page(app, queue, files)

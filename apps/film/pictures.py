@@ -85,7 +85,9 @@ def _size_of_first(shot: Shot, area: Size) -> Size:
     """The first picture that is given decides over the aspect ratio, as it does for a clip."""
     if shot.clip is not None:
         from shared.media.film import picked
+        from shared.media.limited import check_medium
 
+        check_medium(shot.clip)
         return nearest_size(next(picked(shot.clip, [0])), area)
     return area if shot.first is None else nearest_size(read_picture(shot.first), area)
 

@@ -201,10 +201,10 @@ def last_frame_of(picture: Path) -> Path:
 def write_last_frame(picture: Path) -> Path:
     """Write the last frame of a shot's picture, and say where."""
     from shared.media.files import replacing
+    from shared.media.film import last_frame
     from shared.media.picture import write_png
-    from shared.media.video import decode
 
     path = last_frame_of(picture)
     with replacing(path) as temporary:
-        write_png(decode(picture)[0][-1], temporary)
+        write_png(last_frame(picture), temporary)
     return path

@@ -37,10 +37,12 @@ def read_picture(path: Path, note: Note | None = None) -> Picture:
     Raises:
         InputError: the file is missing, damaged, no still picture, or of a shape that no clip has.
     """
+    from shared.media.limited import check_medium
     from shared.media.picture import read_png  # brings Pillow and numpy, which `--help` shall not wait for
 
     if not path.is_file():
         raise InputError(f"{path} is {'a folder' if path.is_dir() else 'missing'}; a picture is wanted")
+    check_medium(path)
     picture = read_png(path, note)
     check_shape(picture, str(path))
     return picture

@@ -25,9 +25,11 @@ def read_source_clip(path: Path) -> Clip:
     Raises:
         InputError: it cannot be read.
     """
+    from shared.media.limited import check_medium
     from shared.media.reading import read_clip
     from shared.media.sound import read_sound
 
+    check_medium(path)
     clip = read_clip(path)
     sound = read_sound(path) if path.suffix.lower() in WITH_SOUND else None
     if sound is None or not sound.waveform.size:

@@ -135,9 +135,11 @@ def _output(request: VideoToAudioRequest) -> Output:
     if output.explicit and output.place.exists() and output.place.samefile(request.video):
         raise InputError(f"out: {output.place} is the clip itself: give another name")
     from apps.v2a.preprocess import check_shown
+    from shared.media.limited import check_medium
     from shared.media.muxing import check_copy
     from shared.media.video import opened
 
+    check_medium(request.video)
     with opened(request.video) as film:
         check_shown(film, request.video)
         if suffix != ".wav":

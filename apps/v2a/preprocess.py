@@ -16,6 +16,7 @@ from PIL import Image
 from apps.v2a.layout import EARLY
 from apps.v2a.request import LONGEST_SECONDS
 from shared.errors import InputError
+from shared.media.limited import check_medium
 from shared.media.video import ShownFrames, opened, picture_stream
 
 if TYPE_CHECKING:
@@ -43,11 +44,12 @@ class Seen:
 
 
 def check_film(path: Path) -> None:
-    """Open a film, so that a wrong file costs no waiting.
+    """Decode a film and open it, so that a wrong file costs no waiting.
 
     Raises:
-        InputError: the file is no film, has no picture, or says that it is too long.
+        InputError: the file is no film, is damaged, has no picture, or says that it is too long.
     """
+    check_medium(path)
     with opened(path) as container:
         check_shown(container, path)
 

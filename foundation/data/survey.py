@@ -9,6 +9,7 @@ from foundation.data.record import FileRecord
 from foundation.weights.record import cache_folder, file_sha256
 from shared.errors import InputError
 from shared.media.film import look_through
+from shared.media.limited import check_medium
 from shared.media.picture import read_png
 from shared.media.video import DEMUXERS
 
@@ -70,6 +71,7 @@ def look(file: Path) -> Medium:
     if not file.stat().st_size:
         raise InputError("the file is empty (0 bytes)")
     try:
+        check_medium(file)
         return _look(file)
     except InputError as error:
         raise InputError(str(error).removeprefix(f"{file} ")) from error

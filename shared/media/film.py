@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,3 +79,18 @@ def picked(path: Path, indices: Sequence[int]) -> Iterator[NDArray[np.uint8]]:
             if not wanted:
                 return
     raise InputError(f"{path} ends before frame {wanted[0]}")
+
+
+def last_frame(path: Path) -> NDArray[np.uint8]:
+    """The last frame of a film, (H, W, 3) uint8: the container's index says where decoding begins.
+
+    Raises:
+        InputError: The film is damaged, or has no frame.
+    """
+    with opened(path) as container:
+        shown = ShownFrames(container, path)
+        container.seek((container.start_time or 0) + (container.duration or 0))
+        remaining = deque(shown, maxlen=1)
+        if not remaining:
+            raise InputError(f"{path} has no picture")
+        return shown.to_rgb(remaining.pop())

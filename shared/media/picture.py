@@ -13,6 +13,7 @@ from PIL import Image, ImageCms, ImageDraw, ImageOps, PngImagePlugin, Unidentifi
 
 from shared.errors import InputError
 from shared.media.files import replacing
+from shared.media.limits import check_pixels
 from shared.media.naming import sheet_path
 
 if TYPE_CHECKING:
@@ -31,9 +32,6 @@ PNG_HEAD = b"\x89PNG\r\n\x1a\n"
 
 TEXT_KEY = "kinora"
 """The keyword of the iTXt chunk that holds a receipt."""
-
-MOST_PIXELS, LONGEST_SIDE = 64_000_000, 16_384
-"""Of a still picture that is read: 8000x8000 and 16384 a side."""
 
 SHEET_TILES = 12
 SHEET_TILE_SIDE = 160
@@ -74,19 +72,6 @@ def read_png(path: Path, note: Callable[[str], None] | None = None) -> NDArray[n
         for line in lost:
             note(f"{path.name}: {line}")
     return np.asarray(upright)
-
-
-def check_pixels(path: Path, width: int, height: int) -> None:
-    """Refuse a picture by its declared size, before anything is decoded.
-
-    Raises:
-        InputError: More than `MOST_PIXELS`, or a side longer than `LONGEST_SIDE`.
-    """
-    if width * height > MOST_PIXELS or max(width, height) > LONGEST_SIDE:
-        raise InputError(
-            f"{path} is {width}x{height}: at most {MOST_PIXELS // 1_000_000} million pixels and {LONGEST_SIDE} a side "
-            "are read; make it smaller first"
-        )
 
 
 def _in_rgb(picture: Image.Image) -> tuple[Image.Image, list[str]]:

@@ -12,6 +12,7 @@ from av.audio.resampler import AudioResampler
 
 from shared.errors import InputError
 from shared.media.files import replacing
+from shared.media.limits import check_seconds
 from shared.media.video import DEMUXERS, opened, writing
 
 if TYPE_CHECKING:
@@ -113,7 +114,8 @@ def read_sound(path: str | Path, sample_rate: int | None = None) -> Sound | None
         sample_rate: Of the samples; None: as they are stored.
 
     Raises:
-        InputError: The file is missing, damaged, of no kind that is read, or holds samples that are no numbers.
+        InputError: The file is missing, damaged, too long, of no kind that is read, or holds samples that are no
+            numbers.
     """
     path = Path(path)
     if not path.exists():
@@ -122,11 +124,14 @@ def read_sound(path: str | Path, sample_rate: int | None = None) -> Sound | None
         if not container.streams.audio:
             return None
         stream = container.streams.audio[0]
+        check_seconds(path, (container.duration or 0) / av.time_base)
         rate, channels = stream.rate, max(stream.channels, 1)
         to_float = AudioResampler(format="flt")  # packed: PyAV reads no more than seven planes
-        parts, start = [], None
+        parts, start, decoded = [], None, 0
         for frame in container.decode(stream):
             start = frame.time if start is None else start
+            decoded += frame.samples
+            check_seconds(path, decoded / rate)
             if (len(frame.layout.channels), frame.sample_rate) != (channels, rate):
                 raise InputError(
                     f"{path} changes its sound midway, from {channels} channels at {rate} Hz to "
@@ -136,6 +141,7 @@ def read_sound(path: str | Path, sample_rate: int | None = None) -> Sound | None
         parts += [_planes(part, channels) for part in to_float.resample(None)] if parts else []
         begin = (container.start_time or 0) / av.time_base
     gap = (start or 0.0) - begin
+    check_seconds(path, gap)
     if gap >= LEAST_GAP:
         parts.insert(0, np.zeros((channels, round(gap * rate)), np.float32))
     waveform = np.concatenate(parts, axis=1) if parts else np.zeros((channels, 0), np.float32)

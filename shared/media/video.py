@@ -22,6 +22,7 @@ from av.video.stream import VideoStream
 from shared.config import one_of
 from shared.console import note
 from shared.errors import InputError
+from shared.media.limits import check_frames, check_pixels, check_seconds
 from shared.media.tone import HDR, to_sdr
 
 if TYPE_CHECKING:
@@ -299,7 +300,7 @@ class ShownFrames:
         path: for messages.
 
     Raises:
-        InputError: The film has no moving pictures.
+        InputError: The film has no moving pictures, or says that it is beyond the limits of what is read.
     """
 
     def __init__(self, container: InputContainer, path: Path) -> None:
@@ -307,16 +308,22 @@ class ShownFrames:
         self.stream = picture_stream(container, path)
         self.pixel_shape = Fraction(self.stream.sample_aspect_ratio or 1) or Fraction(1)
         self._logged: set[str] = set()
+        check_pixels(path, self.stream.width, self.stream.height)
+        check_frames(path, self.stream.frames)
+        check_seconds(path, (container.duration or 0) / av.time_base)
 
     def __iter__(self) -> Iterator[av.VideoFrame]:
         """Decoded frames.
 
         Raises:
-            InputError: A frame has another size than the first.
+            InputError: A frame has another size than the first, or is beyond the limits of what is read.
         """
         size = None
-        for frame in self.container.decode(self.stream):
-            size = size or (frame.width, frame.height)
+        for number, frame in enumerate(self.container.decode(self.stream), 1):
+            if size is None:
+                size = frame.width, frame.height
+                check_pixels(self.path, *self._widened(frame))
+            check_frames(self.path, number)
             if size != (frame.width, frame.height):
                 raise InputError(
                     f"{self.path} changes its size midway, from {size[0]}x{size[1]} to {frame.width}x{frame.height}: "

@@ -8,14 +8,16 @@ import zipfile
 from pathlib import Path
 from typing import Annotated
 
+from anyio import CapacityLimiter
+from anyio.to_thread import run_sync
 from fastapi import APIRouter, Request
 from fastapi import Path as InPath
 from fastapi.responses import FileResponse, Response
 from starlette.background import BackgroundTask
-from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 
 from shared.errors import InputError
+from shared.media.limits import MOST_AT_ONCE
 from ui.api.errors import REFUSALS
 from ui.files import FileNotThereError, Files, is_linked_elsewhere
 from ui.jobs.queue import Queue
@@ -45,6 +47,7 @@ _FORM = {"requestBody": {"required": True, "content": {"multipart/form-data": {"
 def router(queue: Queue, files: Files) -> APIRouter:
     """The routes of an output folder."""
     routes = APIRouter(tags=["files"], responses=REFUSALS)
+    turns = CapacityLimiter(MOST_AT_ONCE)  # so that uploads that wait for their decoder hold no thread
 
     @routes.post("/api/uploads", status_code=201, openapi_extra=_FORM)
     async def upload(request: Request) -> dict[str, str]:
@@ -53,7 +56,7 @@ def router(queue: Queue, files: Files) -> APIRouter:
             file = form.get("file")
             if not isinstance(file, UploadFile) or not file.filename:
                 raise InputError("a form with the field file is wanted, a file with its name")
-            return {"name": await run_in_threadpool(files.keep, file.file, file.filename)}
+            return {"name": await run_sync(files.keep, file.file, file.filename, limiter=turns)}
 
     @routes.get("/api/files/{name:path}", response_class=FileResponse)
     def show_file(name: str) -> Response:

@@ -7,9 +7,10 @@ import pytest
 from PIL import Image
 
 from shared.errors import InputError
-from shared.media.film import look_through, picked
+from shared.media import film as film_module
+from shared.media.film import last_frame, look_through, picked
 from shared.media.picture import covering, read_png
-from shared.media.video import decode, encode
+from shared.media.video import ShownFrames, decode, encode
 
 UPRIGHT = struct.pack(">9i", 1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)
 QUARTER_TURN = struct.pack(">9i", 0, 1 << 16, 0, -(1 << 16), 0, 0, 0, 0, 1 << 30)
@@ -30,6 +31,32 @@ def test_a_film_tells_when_each_frame_comes(frames, tmp_path, name):
     film = look_through(tmp_path / name)
     assert (film.height, film.width) == (32, 48)
     assert film.times == pytest.approx(np.arange(9) / 8, abs=0.01)
+
+
+@pytest.mark.parametrize("name", ["clip.mp4", "clip.mkv", "clip.gif"])
+def test_the_last_frame_is_that_of_the_whole_film(frames, tmp_path, name):
+    encode(frames, 8.0, tmp_path / name)
+    assert np.array_equal(last_frame(tmp_path / name), decode(tmp_path / name)[0][-1])
+
+
+def test_the_last_frame_of_a_long_film_costs_its_end_alone(frames, tmp_path, monkeypatch):
+    encode(np.tile(frames, (33, 1, 1, 1)), 8.0, tmp_path / "clip.mkv")
+    drawn = []
+    monkeypatch.setattr(film_module, "ShownFrames", counting(drawn))
+    last_frame(tmp_path / "clip.mkv")
+    assert len(drawn) < 60  # of 297: Matroska has an entry in its index every 5 seconds
+
+
+def counting(drawn):
+    """Notes every frame that is decoded."""
+
+    class Counting(ShownFrames):
+        def __iter__(self):
+            for frame in super().__iter__():
+                drawn.append(frame.pts)
+                yield frame
+
+    return Counting
 
 
 @pytest.mark.parametrize("name", ["clip.mp4", "clip.mkv", "clip.gif"])

@@ -15,7 +15,8 @@ from PIL import Image, ImageCms
 
 from shared.errors import InputError
 from shared.media.film import look_through, picked
-from shared.media.picture import check_pixels, read_png
+from shared.media.limits import check_pixels
+from shared.media.picture import read_png
 from shared.media.sound import Sound, read_sound, write_wav
 from shared.media.tone import to_sdr
 from shared.media.video import ShownFrames, decode, encode, picture_stream, turned
@@ -134,10 +135,12 @@ def test_a_cover_is_no_film():
 
 
 def test_a_size_that_changes_midway_is_refused():
-    stream = SimpleNamespace(disposition=Disposition.default, sample_aspect_ratio=None)
+    stream = SimpleNamespace(
+        disposition=Disposition.default, sample_aspect_ratio=None, width=96, height=64, frames=2
+    )
     frames = [SimpleNamespace(width=96, height=64), SimpleNamespace(width=128, height=96)]
     container = SimpleNamespace(
-        streams=SimpleNamespace(video=[stream], audio=[]), decode=lambda _: iter(frames)
+        streams=SimpleNamespace(video=[stream], audio=[]), duration=None, decode=lambda _: iter(frames)
     )
     with pytest.raises(InputError, match="from 96x64 to 128x96"):
         list(ShownFrames(container, "film.mp4"))
