@@ -125,6 +125,25 @@ def test_an_upload_that_cannot_be_decoded_is_refused_in_one_line(server, name, d
     assert str(server.out) not in answer.json()["error"]
 
 
+def test_what_interrupted_uploads_left_is_removed_when_the_server_starts(tmp_path):
+    room = tmp_path / "uploads" / ".0a0b-a.png-x.part"
+    room.mkdir(parents=True)
+    (room / "a.png").write_bytes(b"half")
+    with serving(FAKE, tmp_path) as restarted:
+        assert upload(restarted, png(), "a.png").status_code == 201
+        assert not room.exists()
+
+
+def test_an_upload_that_declares_too_many_pixels_is_refused_and_leaves_nothing(server):
+    bomb = io.BytesIO()
+    Image.new("P", (10_000, 10_000)).save(bomb, "GIF")
+    before = set((server.out / "uploads").glob("*")) | set((server.out / "uploads").glob(".*"))
+    answer = upload(server, bomb.getvalue(), "bomb.gif")
+    assert answer.status_code == 422
+    assert "'bomb.gif' is 10000x10000: at most 64 million pixels" in answer.json()["error"]
+    assert set((server.out / "uploads").glob("*")) | set((server.out / "uploads").glob(".*")) == before
+
+
 def test_an_upload_has_a_largest_size(tmp_path):
     with serving(FAKE, tmp_path, "--largest-upload", 1) as small:
         answer = upload(small, png() + b"\0" * 1_100_000, "a.png")
