@@ -14,7 +14,8 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from foundation.training.export import prepare_export
-from shared.config import check_bounds, near_miss, one_of, shorten
+from foundation.weights.registry import locate
+from shared.config import check_bounds, local_path, near_miss, one_of, shorten
 from shared.console import overview, result, run
 from shared.errors import ConfigError, InputError, KinoraError, first_line
 
@@ -81,8 +82,26 @@ def main(argv: Sequence[str], recipes: Mapping[str, Recipe] = RECIPES) -> None:
         result(OmegaConf.to_yaml(configuration(name, [], recipes)).rstrip())
         return
     settings = read_settings(name, overrides, recipes)
+    check_sources(settings)
     prepare_export(settings, name)
     result(str(import_module(recipes[name].module).run(settings)))
+
+
+def check_sources(settings: Any) -> None:
+    """Refuse a base or a folder of clips that is not here, before torch is imported.
+
+    Args:
+        settings: of a recipe; those without `base` or `data` pass.
+
+    Raises:
+        WeightsError: the base is not on this machine.
+        InputError: the folder of clips is missing.
+    """
+    base, data = getattr(settings, "base", None), getattr(settings, "data", None)
+    if isinstance(base, str):
+        locate(base)
+    if isinstance(data, str) and not local_path(data).exists():
+        raise InputError(f"data: {shorten(data)} does not exist: name a folder of clips")
 
 
 def read_settings(name: str, overrides: Sequence[str], recipes: Mapping[str, Recipe] = RECIPES) -> Any:

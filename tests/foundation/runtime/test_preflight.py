@@ -3,12 +3,14 @@
 import os
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 
 from foundation.runtime import preflight
 from foundation.runtime.preflight import check_machine
 from foundation.runtime.settings import RuntimeSettings
+from foundation.training import cli
 from shared.console import let_threads_sleep
 from shared.errors import InputError
 
@@ -44,6 +46,8 @@ def test_a_machine_with_a_driver_may_have_a_gpu(monkeypatch):
         ["film", "--prompt", "x", "--model", "startr"],
         ["film", "--prompt", "x", "--sound-model", "startr"],
         *(["evaluate", name, "--model", "startr"] for name in ("t2v", "i2v", "v2a", "vae", "text")),
+        ["train", "t2v", "base=startr"],
+        ["train", "i2v", "base=startr"],
     ],
 )
 def test_a_misspelt_model_is_answered_without_torch(words, tmp_path):
@@ -56,6 +60,13 @@ def test_a_misspelt_model_is_answered_without_torch(words, tmp_path):
     )
     assert done.stdout.split() == ["False", "2"]
     assert "did you mean starter?" in done.stderr
+
+
+def test_a_missing_folder_of_clips_is_refused(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match="data: 'none' does not exist: name a folder of clips"):
+        cli.check_sources(SimpleNamespace(base="starter", data="none"))
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(
