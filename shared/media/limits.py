@@ -15,6 +15,9 @@ MOST_SECONDS = 1800
 MOST_FRAMES = 120_000
 """Of a film: half an hour at 60 frames a second, and some more."""
 
+MOST_CLIP_BYTES = 4 << 30
+"""Of a clip whose frames are held in memory all at once: 690 frames of 1920x1080."""
+
 MOST_MEMORY = 4 << 30
 """Bytes that a process which decodes one medium may take."""
 
@@ -58,3 +61,15 @@ def check_frames(path: Path, frames: int) -> None:
     """
     if frames > MOST_FRAMES:
         raise InputError(f"{path} has {frames} frames or more: at most {MOST_FRAMES} are read; cut it first")
+
+
+def check_clip_bytes(path: Path, held: int) -> None:
+    """Refuse a clip whose frames take too much memory, by those decoded so far.
+
+    Raises:
+        InputError: More than `MOST_CLIP_BYTES`.
+    """
+    if held > MOST_CLIP_BYTES:
+        raise InputError(
+            f"{path} takes more than {MOST_CLIP_BYTES / (1 << 30):g} GiB once decoded: cut it or make it smaller first"
+        )

@@ -22,7 +22,7 @@ from av.video.stream import VideoStream
 from shared.config import one_of
 from shared.console import note
 from shared.errors import InputError
-from shared.media.limits import check_frames, check_pixels, check_seconds
+from shared.media.limits import check_clip_bytes, check_frames, check_pixels, check_seconds
 from shared.media.tone import HDR, to_sdr
 
 if TYPE_CHECKING:
@@ -262,13 +262,15 @@ def decode(path: Path) -> tuple[Frames, float]:
     """All frames of a film as players show them, (F, H, W, 3) uint8, and its frame rate.
 
     Raises:
-        InputError: The file is not a film that can be read, has no picture, or changes its size midway.
+        InputError: The file is not a film that can be read, has no picture, changes its size midway, or takes too much
+            memory.
     """
     with opened(path) as container:
         shown = ShownFrames(container, path)
         decoded, times = [], []
         for frame in shown:
             decoded.append(shown.to_rgb(frame))
+            check_clip_bytes(path, len(decoded) * decoded[-1].nbytes)
             times.append(frame.time)
         fps = float(shown.stream.average_rate or 0)
     if path.suffix.lower() == ".gif" and len(decoded) > 1:

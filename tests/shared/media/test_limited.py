@@ -87,6 +87,13 @@ def test_frames_and_seconds_are_bounded(clip, tmp_path, monkeypatch):
         read_sound(tmp_path / "long.wav")
 
 
+def test_frames_that_are_held_are_bounded(clip, monkeypatch):
+    monkeypatch.setattr(limits, "MOST_CLIP_BYTES", 3 * 32 * 48 * 3)
+    look_through(clip)
+    with pytest.raises(InputError, match="GiB once decoded: cut it"):
+        video.decode(clip)
+
+
 def test_the_death_of_a_decoder_is_one_refused_file(clip, monkeypatch):
     decoder = Decoder()
     with monkeypatch.context() as patched:
