@@ -12,6 +12,7 @@ from pathlib import Path
 from apps.film.stage import Keeper
 from apps.film.sweep.axes import Combination, combinations, read_axes
 from apps.film.sweep.commands import COMMANDS, Command
+from apps.film.sweep.grid import write_grid
 from foundation.host import TERMINAL
 from shared.config import Parser, near_miss, shorten
 from shared.console import note, result
@@ -69,6 +70,9 @@ def sweep(command: Command, todo: Sequence[Combination], table: Path) -> int:
         rows.append(Row(one, "there") if one.file.exists() else _run(command, one, host))
         _write(rows, table)
     result(str(table))
+    made = [(row.one.file, row.one.values) for row in rows if row.state != "failed"]
+    if made:
+        note(f"side by side: {', '.join(map(str, write_grid(made, table)))}")
     failed = [row for row in rows if row.state == "failed"]
     if failed:
         note(f"{len(failed)} of {len(rows)} failed, see {table}; the same command tries them again")
@@ -110,7 +114,7 @@ def _parser() -> Parser:
         type=Path,
         default=DEFAULT_FOLDER / "sweep",
         metavar="FOLDER",
-        help="where files and sweep.csv go",
+        help="where files, sweep.csv, sweep.html and sweep.png go",
     )
     parser.add_argument("command", help="t2v, i2v, v2a or film; kinora COMMAND --help shows its settings")
     parser.add_argument(
