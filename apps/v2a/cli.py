@@ -16,6 +16,7 @@ from foundation.inputs import describe_inputs
 from foundation.runtime.preflight import check_machine
 from foundation.runtime.settings import RuntimeSettings
 from foundation.weights.lora.source import check_loras
+from foundation.weights.vocabulary import name_unknown
 from shared.config import from_argv, from_mapping, settings, shorten, to_mapping
 from shared.console import note, run
 from shared.errors import InputError
@@ -25,6 +26,12 @@ if TYPE_CHECKING:
     from apps.v2a.pipeline import VideoToAudioPipeline
     from shared.media.sound import Sound
     from shared.media.soundtrack import Soundtrack
+
+KNOWS = (
+    "its sounds are of simple objects that bounce, roll and rush past, of 5 materials and with simple music; "
+    "docs/v2a.md says how to train on other sounds"
+)
+"""What the starter's sounds are of."""
 
 DESCRIPTION = "A clip is given a sound; a sentence alone becomes one."
 
@@ -54,9 +61,12 @@ def make(request: VideoToAudioRequest, host: Host = TERMINAL) -> list[Path]:
     own = _own_sound(request)
     check_loras(request.lora)
     check_machine(RuntimeSettings(device=request.device, dtype=request.dtype))
-    find_folder(request.model)
+    folder = find_folder(request.model)
     first = first_seed(request)
 
+    unknown = None if request.lora else name_unknown(folder, request.model, [request.prompt or ""], KNOWS)
+    if unknown is not None:
+        note(unknown)
     pipe = _load(request, host)
     resolved = _resolved(request, pipe)
     paths = []

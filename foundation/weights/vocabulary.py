@@ -41,12 +41,24 @@ def describe_unknown(parts: ModelParts, prompts: Iterable[str]) -> str | None:
     folder = parts.text_encoder.parent
     if parts.transformer.parent != folder:  # trained further, on other captions
         return None
+    return name_unknown(folder, folder.name, prompts, KNOWS)
+
+
+def name_unknown(folder: Path, name: str, prompts: Iterable[str], knows: str) -> str | None:
+    """One line about the words of prompts that are not in a folder's vocabulary; None where all of them are.
+
+    Args:
+        folder: holds the vocabulary.
+        name: of the model, for the line.
+        prompts: texts of a user.
+        knows: what the model was trained on, for the line.
+    """
     unknown = list(dict.fromkeys(word for prompt in prompts for word in unknown_words(folder, prompt)))
     if not unknown:
         return None
     more = len(unknown) - MOST_NAMED
     named = [*unknown[:MOST_NAMED], f"{more} more"] if more > 0 else unknown
-    return f"{folder.name} does not know {one_of(named).replace(' or ', ' and ')}: {KNOWS}"
+    return f"{name} does not know {one_of(named).replace(' or ', ' and ')}: {knows}"
 
 
 def write_vocabulary(folder: Path, texts: Iterable[str]) -> Path:

@@ -42,6 +42,31 @@ def folder(sound_folder):
     return "--model", str(sound_folder), "--device", "cpu"
 
 
+class Loading(Exception):
+    """The command goes on to its model."""
+
+
+@pytest.mark.parametrize(
+    ("prompt", "line"),
+    [
+        (
+            "a dog barks, then a wooden ball bounces",
+            "starter does not know dog, barks and then: its sounds are of",
+        ),
+        ("a metallic ring rolls along the ground", None),
+    ],
+)
+def test_words_that_the_starter_has_no_sound_for_are_named(tmp_path, capsys, monkeypatch, prompt, line):
+    def load(*_):
+        raise Loading
+
+    monkeypatch.setattr(cli, "_load", load)
+    with pytest.raises(Loading):
+        v2a("--prompt", prompt, "--seconds", 1, "--out", tmp_path / "x.wav")
+    said = capsys.readouterr().err
+    assert line in said if line else "does not know" not in said
+
+
 @pytest.mark.parametrize(
     ("fps", "frames"),
     [
