@@ -21,6 +21,8 @@ PRIVATE = ".kinora"
 UPLOADS = "uploads"
 LARGEST_TEXT = 1 << 20
 _BLOCK = 1 << 20
+_TOKEN = 4
+"""Bytes, as hexadecimal digits before an upload's name."""
 
 
 class FileNotThereError(InputError):
@@ -94,7 +96,7 @@ class Files:
         if suffix not in _CHECKS:
             raise InputError(f"{shorten(name)} is of no kind that is read here: {', '.join(sorted(_CHECKS))}")
         stem = slug(PurePosixPath(name.replace("\\", "/")).stem)
-        path = self.folder / UPLOADS / f"{secrets.token_hex(4)}-{stem}{suffix}"
+        path = self.folder / UPLOADS / f"{secrets.token_hex(_TOKEN)}-{stem}{suffix}"
         with replacing(path) as temporary:
             _copy(source, temporary)
             try:
@@ -102,6 +104,11 @@ class Files:
             except InputError as error:
                 raise InputError(str(error).replace(str(temporary), shorten(name))) from error
         return self.name(path)
+
+
+def title_of(name: str) -> str:
+    """What a file was called by its owner, without its suffix: `uploads/3f2a90bc-two-stars.yaml` is `two-stars`."""
+    return re.sub(rf"^[0-9a-f]{{{2 * _TOKEN}}}-", "", PurePosixPath(name).stem)
 
 
 def is_linked_elsewhere(path: Path) -> bool:

@@ -10,6 +10,7 @@ from shared.errors import InputError
 from ui import again
 from ui.again import Asked
 from ui.commands import find_command
+from ui.files import title_of
 from ui.jobs import Job, Queue
 from ui.jobs.job import ENDED, WAITING
 from ui.results import Result, Results
@@ -155,7 +156,7 @@ def title(job: Job) -> str:
     """What a job is about, in the user's words."""
     asked = job.settings
     named = [asked[name] for name in find_command(job.command).files() if isinstance(asked.get(name), str)]
-    return str(asked.get("prompt") or (named and named[0].rsplit("/", 1)[-1]) or job.command)
+    return str(asked.get("prompt") or (named and title_of(named[0])) or job.command)
 
 
 def _nothing(_: str) -> None:

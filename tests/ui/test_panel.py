@@ -10,6 +10,7 @@ from ui.again import of_result
 from ui.gallery import Gallery, Shown
 from ui.jobs.claims import Claims
 from ui.jobs.job import Progress
+from ui.page import EXAMPLES
 from ui.panel import Panel
 from ui.results import Results
 from ui.tabs import TABS
@@ -113,6 +114,12 @@ def test_text_is_never_markup(queue, claims, files, panel, gallery, where):
         rewritten(files, original=EVIL, text=EVIL)
     for seen in (panel.stage(""), panel.lane(""), gallery.show(Shown())):
         assert "<img src=x" not in seen
+
+
+def test_job_of_a_file_is_called_as_its_owner_calls_it(queue, files, panel):
+    scenes = files.keep(EXAMPLES / "scenes.yaml", "Two stars.yaml")
+    queue.submit("film", {"scenes": scenes})
+    assert ">two-stars<" in panel.stage("") and "yaml" not in panel.lane("")
 
 
 def test_moves(queue, panel):
