@@ -22,11 +22,13 @@ class Shown:
         command: whose results; '' for all.
         count: how many at most.
         picked: the name of the one that is seen large.
+        words: that titles or names must have, in any case; '' for all.
     """
 
     command: str = ""
     count: int = A_PAGE
     picked: str = ""
+    words: str = ""
 
 
 class Gallery:
@@ -38,7 +40,7 @@ class Gallery:
 
     def show(self, shown: Shown) -> str:
         """The results as HTML."""
-        found, more = self.results.page(shown.command or None, shown.count)
+        found, more = self.results.page(shown.command or None, shown.count, shown.words)
         return view(
             "gallery",
             results=found,

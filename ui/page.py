@@ -259,6 +259,7 @@ class Page:
         with gr.Tab("Gallery", id=GALLERY) as drawn:
             apps = [("All", ""), *((tab.title, tab.command) for tab in self.tabs)]
             filtered = gr.Radio(apps, value="", show_label=False, container=False, elem_classes="filter")
+            words = gr.Textbox(placeholder="Search", label="Search", show_label=False, max_lines=1)
             grid = _html("acts", elem_id="gallery")
             shown = gr.State(Shown())
 
@@ -271,11 +272,12 @@ class Page:
             now, asked = self.gallery.act(press.act, press.id, press.to, now)
             return [now, self.gallery.show(now), gr.skip() if asked is None else _news(asked)]
 
-        def choose(command: str) -> list[Any]:
-            return [Shown(command), self.gallery.show(Shown(command))]
+        def choose(command: str, words: str) -> list[Any]:
+            now = Shown(command, words=words)
+            return [now, self.gallery.show(now)]
 
         grid.act(act, shown, [shown, grid, self.asked], **PRESS)
-        filtered.change(choose, filtered, [shown, grid], **QUIET)
+        gr.on([filtered.change, words.change], choose, [filtered, words], [shown, grid], **QUIET)
         drawn.select(show, shown, grid, **QUIET)
         drawn.select(None, None, self.tab, js=f"() => {json.dumps(GALLERY)}", api_visibility="private")
         page.load(show, shown, grid, **QUIET)

@@ -119,9 +119,21 @@ class Results:
             if result is not None and command in (None, result.command):
                 yield result
 
-    def page(self, command: str | None, count: int) -> tuple[list[Result], bool]:
-        """The newest results, and whether there are more."""
-        found = list(itertools.islice(self.newest(command), count + 1))
+    def page(self, command: str | None, count: int, words: str = "") -> tuple[list[Result], bool]:
+        """The newest results, and whether there are more.
+
+        Args:
+            command: the only one whose results are wanted.
+            count: at most.
+            words: each stands in a result's title or name, in any case.
+        """
+        wanted = words.lower().split()
+        matching = (
+            one
+            for one in self.newest(command)
+            if all(word in f"{one.title} {one.name}".lower() for word in wanted)
+        )
+        found = list(itertools.islice(matching, count + 1))
         return found[:count], len(found) > count
 
     def delete(self, name: str) -> None:

@@ -170,6 +170,14 @@ def test_gallery_shows_what_has_a_receipt_newest_first(files, gallery):
     assert "the first" not in gallery.show(Shown("t2v")) and "the first" in gallery.show(Shown("rewrite"))
 
 
+def test_gallery_is_searched_by_words_in_any_order_and_case(files, gallery):
+    rewritten(files, "one-rewrite.json", original="a Red ball bounces")
+    rewritten(files, "two-rewrite.json", original="a red star")
+    assert gallery.show(Shown(words="BALL red")).count("<figure") == 1
+    assert gallery.show(Shown(words="red")).count("<figure") == 2
+    assert gallery.show(Shown(words="cat")).count("<figure") == 0
+
+
 def test_gallery_deletes_results_and_nothing_else(files, gallery):
     name = rewritten(files)
     (files.folder.parent / "outside.json").write_text("{}")
