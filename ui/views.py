@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters |= {"url": _url, "preview": _preview, "span": span, "receipt": _receipt}
+    made.filters |= {"url": _url, "preview": _preview, "moment": _moment, "span": span, "receipt": _receipt}
     return made
 
 
@@ -55,6 +56,11 @@ def _url(name: str) -> str:
 def _preview(name: str) -> str:
     """Where the server shows what moves in a film that browsers do not play."""
     return f"api/previews/{quote(name)}"
+
+
+def _moment(seconds: float) -> str:
+    """Seconds since 1970 as a day and a time of this machine's clock."""
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds))
 
 
 def _receipt(receipt: Any) -> str:

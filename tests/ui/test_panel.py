@@ -1,6 +1,8 @@
 """The stage, the queue and the gallery: what they show, what their buttons do, and that no text becomes code."""
 
 import json
+import os
+import time
 
 import pytest
 
@@ -176,6 +178,12 @@ def test_gallery_is_searched_by_words_in_any_order_and_case(files, gallery):
     assert gallery.show(Shown(words="BALL red")).count("<figure") == 1
     assert gallery.show(Shown(words="red")).count("<figure") == 2
     assert gallery.show(Shown(words="cat")).count("<figure") == 0
+
+
+def test_gallery_says_when_a_result_was_made(files, gallery):
+    made = time.mktime((2026, 3, 9, 14, 5, 0, 0, 0, -1))
+    os.utime(files.folder / rewritten(files), (made, made))
+    assert "2026-03-09 14:05" in gallery.show(Shown())
 
 
 def test_gallery_deletes_results_and_nothing_else(files, gallery):
