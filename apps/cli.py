@@ -26,13 +26,15 @@ COMMANDS = {
     "i2v": Command("ui.cli", "i2v", "pictures and a sentence become a clip"),
     "v2a": Command("ui.cli", "v2a", "a clip is given a sound that fits what happens in it"),
     "film": Command("ui.cli", "film", "a sentence or a scene file becomes a film with sound"),
-    "sweep": Command("apps.film.sweep.cli", "main", "every combination of lists of settings, and a table"),
+    "sweep": Command("apps.sweep.cli", "main", "every combination of lists of settings, and a table"),
     "rewrite": Command("apps.prompt_rewrite.cli", "main", "a prompt becomes one that the model understands"),
     "train": Command("apps.registry", "train", "train a recipe: kinora train RECIPE key=value ..."),
     "data": Command("apps.registry", "data", "what training would use of a folder of clips"),
-    "models": Command("foundation.weights.cli", "main", "weights on this machine: list, get, convert, check"),
+    "models": Command(
+        "foundation.checkpoints.cli", "main", "weights on this machine: list, get, convert, check"
+    ),
     "lora": Command(
-        "foundation.weights.lora.cli", "main", "LoRA files: show one, write it in another layout"
+        "foundation.checkpoints.lora.cli", "main", "LoRA files: show one, write it in another layout"
     ),
     "evaluate": Command("apps.registry", "evaluate", "measure a model with the toybox's judges"),
     "rerun": Command("apps.registry", "rerun", "make a clip again from its receipt, compare every pixel"),
@@ -40,8 +42,8 @@ COMMANDS = {
         "ui.server", "main", "jobs over HTTP: submit, watch, fetch; the rewriter as a chat model"
     ),
     "ui": Command("ui.app", "main", "the same in a browser: a tab for each app, the queue, the gallery"),
-    "show": Command("shared.provenance.cli", "show", "print the receipt in a clip"),
-    "verify": Command("shared.provenance.cli", "verify", "find out whether a clip is as it was written"),
+    "show": Command("shared.receipts.cli", "show", "print the receipt in a clip"),
+    "verify": Command("shared.receipts.cli", "verify", "find out whether a clip is as it was written"),
 }
 
 

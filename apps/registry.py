@@ -15,38 +15,38 @@ if TYPE_CHECKING:
     from foundation.training.cli import Recipe
 
 RECIPES = {
-    "mel_vae": ("apps.v2a.recipes.mel_vae", "MelVAEConfig", "the sound codec's VAE, from rendered sounds"),
+    "mel_vae": ("apps.v2a.training.mel_vae", "MelVAEConfig", "the sound codec's VAE, from rendered sounds"),
     "vocoder": (
-        "apps.v2a.recipes.vocoder",
+        "apps.v2a.training.vocoder",
         "VocoderConfig",
         "the sound codec's vocoder, on its VAE's outputs",
     ),
-    "i2v": ("apps.i2v.recipes.i2v", "I2VConfig", "image-to-video, from text-to-video weights"),
+    "i2v": ("apps.i2v.training.i2v", "I2VConfig", "image-to-video, from text-to-video weights"),
     "i2v_portrait": (
-        "apps.i2v.recipes.i2v_portrait",
+        "apps.i2v.training.i2v_portrait",
         "I2VConfig",
         "image-to-video, fine-tuned on clips of people",
     ),
-    "i2v_lora": ("apps.i2v.recipes.i2v_lora", "I2VLoRAConfig", "image-to-video as an adapter"),
+    "i2v_lora": ("apps.i2v.training.i2v_lora", "I2VLoRAConfig", "image-to-video as an adapter"),
     "av_consistency": (
-        "apps.v2a.recipes.av_consistency",
+        "apps.v2a.training.av_consistency",
         "AVConsistencyConfig",
         "which sound belongs to which picture, and the small encoders of v2a",
     ),
-    "av_clip": ("apps.v2a.recipes.av_clip", "AVClipConfig", "CLIP's eyes of v2a, on what things sound like"),
-    "v2a": ("apps.v2a.recipes.v2a", "V2AConfig", "the sound transformer, on frozen latents"),
+    "av_clip": ("apps.v2a.training.av_clip", "AVClipConfig", "CLIP's eyes of v2a, on what things sound like"),
+    "v2a": ("apps.v2a.training.v2a", "V2AConfig", "the sound transformer, on frozen latents"),
     "v2a_lora": (
-        "apps.v2a.recipes.v2a_lora",
+        "apps.v2a.training.v2a_lora",
         "V2ALoRAConfig",
         "an adapter for it, from a few clips with sound",
     ),
     "rewrite": (
-        "apps.prompt_rewrite.recipes.rewrite",
+        "apps.prompt_rewrite.training.rewrite",
         "RewriteConfig",
         "the starter's rewriter, from nothing",
     ),
     "rewrite_lora": (
-        "apps.prompt_rewrite.recipes.rewrite_lora",
+        "apps.prompt_rewrite.training.rewrite_lora",
         "RewriteLoRAConfig",
         "a LoRA for a chat model, on pairs",
     ),
@@ -63,7 +63,7 @@ EVALUATIONS = {
 }
 """Name -> module with `Evaluation` (the settings) and `evaluate`, and its line of help."""
 
-REMAKERS = {"film": "apps.film.again", "i2v": "apps.i2v.cli", "v2a": "apps.v2a.cli"}
+REMAKERS = {"film": "apps.film.rerun", "i2v": "apps.i2v.cli", "v2a": "apps.v2a.cli"}
 """Command -> module with `remake` or `remake_parts`, which makes its clips again."""
 
 DATA = {"v2a": ("apps.v2a.curation.cli", "which clips have a sound that is worth learning")}
@@ -110,7 +110,7 @@ def data(argv: Sequence[str]) -> None:
 
 def rerun(argv: Sequence[str]) -> None:
     """`kinora rerun`: clips of the foundation's own command and of the apps'."""
-    from foundation import rerun
+    from foundation.rerun import rerun
 
     rerun.main(list(argv), {**rerun.REMAKERS, **REMAKERS})
 

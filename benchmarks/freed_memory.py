@@ -1,7 +1,7 @@
 """What keeping freed memory spares a training step: `python benchmarks/freed_memory.py --steps 10 --batch-size 64`.
 
 The same bare step (forward, backward, optimiser; see `trainer_overhead.py`) with glibc's own habits, and after
-`foundation.training.memory.keep_freed_memory`, which the trainer calls on a CPU.
+`foundation.training.metrics.keep_freed_memory`, which the trainer calls on a CPU.
 """
 
 import argparse
@@ -11,8 +11,8 @@ import torch
 from trainer_overhead import BareStep, random_batch, starter_in_training
 
 from foundation.training.config import Training
-from foundation.training.flow_objective import FlowObjective
-from foundation.training.memory import keep_freed_memory
+from foundation.training.flow import FlowObjective
+from foundation.training.metrics import keep_freed_memory
 
 
 def milliseconds(step, batch, count):

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import torch
 
-from foundation.transformer.model import VideoTransformer
-from foundation.weights.layout import join, to_official
-from foundation.weights.loading import load_model
-from foundation.weights.writing import Pending, write_pickle, write_safetensors, write_shards
+from foundation.checkpoints.layout import join, to_official
+from foundation.checkpoints.loading import load_model
+from foundation.checkpoints.writing import Pending, write_pickle, write_safetensors, write_shards
+from foundation.models.transformer.model import VideoTransformer
 
 CONFIG = {"num_attention_heads": 8, "num_layers": 12, "num_single_layers": 36}
 PAGE = os.sysconf("SC_PAGE_SIZE")

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from comparison import alternating_seconds
 
-from foundation.pipeline import TextToVideoPipeline
+from foundation.t2v.pipeline import TextToVideoPipeline
 from ui.jobs.preview import ColorMap, Previewer
 
 PROMPT = "a red circle moves right on a gray background"

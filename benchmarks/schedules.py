@@ -11,7 +11,7 @@ from torch import Tensor
 
 from foundation.evaluation.t2v import Sampling, generate, held_out_prompts, judge
 from foundation.flow.schedule import auto_shift, linear_quadratic_sigmas
-from foundation.pipeline import TextToVideoPipeline
+from foundation.t2v.pipeline import TextToVideoPipeline
 
 WORLDS = ("scenes", "puppets")
 

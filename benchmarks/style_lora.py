@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 from omegaconf import OmegaConf
 
+from foundation.checkpoints.lora.source import Lora
 from foundation.evaluation.t2v import Sampling, generate, held_out_prompts, judge
-from foundation.pipeline import TextToVideoPipeline
+from foundation.t2v.pipeline import TextToVideoPipeline
 from foundation.training.cli import configuration
 from foundation.training.recipes.t2v_lora import Config, run
-from foundation.weights.lora.source import Lora
 from shared.media.video import encode
 from shared.toybox.mix import caption_clip, toy_clip
 

@@ -10,7 +10,7 @@ START = time.perf_counter()
 
 import torch  # noqa: E402  (its import belongs to what is measured)
 
-from foundation.pipeline import TextToVideoPipeline  # noqa: E402
+from foundation.t2v.pipeline import TextToVideoPipeline  # noqa: E402
 
 PROMPT = "a red circle moves right on a gray background"
 

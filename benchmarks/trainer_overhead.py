@@ -16,14 +16,14 @@ from statistics import median
 
 import torch
 
+from foundation.checkpoints.loading import load_model
+from foundation.checkpoints.registry import resolve
+from foundation.models.transformer import VideoTransformer
 from foundation.training.checkpoint import write_checkpoint
 from foundation.training.config import Training
-from foundation.training.flow_objective import FlowObjective
+from foundation.training.flow import FlowObjective
 from foundation.training.optimizers import muon
 from foundation.training.trainer import Trainer
-from foundation.transformer import VideoTransformer
-from foundation.weights.loading import load_model
-from foundation.weights.registry import resolve
 
 LATENTS = (5, 8, 8)
 """Of 17 frames, 64x64."""

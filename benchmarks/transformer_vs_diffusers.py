@@ -8,7 +8,7 @@ import torch
 from comparison import Call, compare
 from diffusers import HunyuanVideoTransformer3DModel
 
-from foundation.transformer import Conditioning, TextConditioning, VideoTransformer
+from foundation.models.transformer import Conditioning, TextConditioning, VideoTransformer
 
 TEXT = 256
 SIZES = {

@@ -4,7 +4,7 @@ import torch
 from comparison import Call, compare
 from diffusers import AutoencoderKLHunyuanVideo
 
-from foundation.vae.model import CausalVideoVAE
+from foundation.models.vae.model import CausalVideoVAE
 
 SIZES = {
     "small": "widths 32 to 128, 128x128x17 pixels",

@@ -4,7 +4,7 @@ Names are loaded when they are first asked for (PEP 562), so that a part never w
 another part imports.
 """
 
-from shared.exports import lazily
+from shared.imports import lazily
 
 _HOMES = {
     "foundation.flow.guidance": ("classifier_free", "conditional"),
@@ -17,15 +17,15 @@ _HOMES = {
     ),
     "foundation.flow.sampler": ("Cancelled", "Step", "Velocity", "hold_frames", "lead_frames", "sample"),
     "foundation.flow.schedule": ("auto_shift", "flow_sigmas", "linear_quadratic_sigmas", "shifted"),
-    "foundation.transformer.conditioning": ("Conditioning", "Context", "TextConditioning"),
-    "foundation.transformer.cross_attention": ("inject_cross_attention",),
-    "foundation.transformer.model": ("VideoTransformer", "widen_patch_embedding"),
-    "foundation.pipeline": ("TextToVideoPipeline",),
-    "foundation.text.encoder": ("TextEncoder",),
-    "foundation.vae.model": ("CausalVideoVAE",),
-    "foundation.vae.tiling": ("Tiling",),
-    "foundation.weights.lora.adapters": ("add_lora", "load_loras", "save_lora"),
-    "foundation.weights.lora.source": ("Lora",),
+    "foundation.models.transformer.conditioning": ("Conditioning", "Context", "TextConditioning"),
+    "foundation.models.transformer.cross_attention": ("inject_cross_attention",),
+    "foundation.models.transformer.model": ("VideoTransformer", "widen_patch_embedding"),
+    "foundation.t2v.pipeline": ("TextToVideoPipeline",),
+    "foundation.models.text.encoder": ("TextEncoder",),
+    "foundation.models.vae.model": ("CausalVideoVAE",),
+    "foundation.models.vae.tiling": ("Tiling",),
+    "foundation.checkpoints.lora.adapters": ("add_lora", "load_loras", "save_lora"),
+    "foundation.checkpoints.lora.source": ("Lora",),
 }
 _MODULE_OF = {name: module for module, names in _HOMES.items() for name in names}
 

@@ -2,6 +2,8 @@
 
 import ast
 import sys
+from collections import defaultdict
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -39,7 +41,7 @@ def layer(module):
         return 5
     if inside(module, "ui"):
         return 4
-    if inside(module, "apps.film"):
+    if inside(module, "apps.film") or inside(module, "apps.sweep"):
         return 3
     floors = {"shared": 0, "foundation": 1, "apps": 2}
     return floors.get(module.split(".")[0])
@@ -61,10 +63,62 @@ def test_imports_run_one_way(file):
 @pytest.mark.parametrize("file", [file for file in SOURCES if app(module_name(file))], ids=module_name)
 def test_apps_never_import_each_other(file):
     module = module_name(file)
-    if app(module) in ("film", "cli"):
+    if app(module) in ("film", "sweep", "cli"):
         return
     for imported in imports(file):
         assert app(imported) in (None, app(module)), f"{module} must not import {imported}"
+
+
+FACADES = {
+    ("foundation.models.transformer.model", "foundation.checkpoints.single_file"),
+    ("foundation.models.vae.model", "foundation.checkpoints.single_file"),
+}
+"""`from_single_file` of a model calls its loader, which it imports when it is called: the one way back."""
+
+
+def runtime_imports(file):
+    """Modules of ours that a file imports at its top or inside a function; not those for types alone."""
+    found, todo = set(), list(ast.parse(file.read_text(encoding="utf-8")).body)
+    while todo:
+        node = todo.pop()
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            continue
+        if isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            names = (f"{node.module}.{alias.name}" for alias in node.names)
+            found |= {name if name in MODULES else node.module for name in names}
+        todo += list(ast.iter_child_nodes(node))
+    return found & MODULES.keys()
+
+
+MODULES = {module_name(file): file for file in SOURCES}
+
+
+def folder(module):
+    return module if MODULES[module].name == "__init__.py" else module.rpartition(".")[0]
+
+
+def test_no_two_folders_import_each_other():
+    graph = defaultdict(set)
+    for module, file in MODULES.items():
+        for imported in runtime_imports(file):
+            ends = folder(module), folder(imported)
+            nested = inside(ends[0], ends[1]) or inside(ends[1], ends[0])
+            if not nested and (module, imported) not in FACADES:
+                graph[ends[0]].add(ends[1])
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(" <- ".join(error.args[1]))
+
+
+def test_importing_a_model_imports_no_loading_code():
+    for file in sorted((ROOT / "foundation" / "models").rglob("*.py")):
+        loading = {
+            module_name(source)
+            for source in reached(file)
+            if inside(module_name(source), "foundation.checkpoints")
+        }
+        assert not loading, f"{module_name(file)} reaches {sorted(loading)}"
 
 
 @pytest.mark.parametrize("file", sorted((ROOT / "shared").rglob("*.py")), ids=module_name)
@@ -111,7 +165,7 @@ TRAINING = [
     for file in sorted((ROOT / "foundation" / "training").rglob("*.py"))
     if not file.stem.startswith("text")  # trains transformers' own classes and so needs that library
 ]
-TRAINING += [ROOT / "foundation" / "data" / f"{name}.py" for name in ("shards", "prepared", "samples")]
+TRAINING += [ROOT / "foundation" / "data" / "folder" / f"{name}.py" for name in ("prepared",)]
 
 
 @pytest.mark.parametrize("file", TRAINING, ids=module_name)

@@ -10,8 +10,8 @@ from shared.console import run
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-    from ui.files import Files
     from ui.jobs import Queue
+    from ui.jobs.files import Files
 
 
 def main(argv: list[str]) -> None:
@@ -35,9 +35,9 @@ def mount(app: FastAPI, queue: Queue, files: Files) -> FastAPI:
     """
     import gradio as gr
 
-    from ui.guard import Guard
-    from ui.page import Page
-    from ui.theme import STYLE, theme
+    from ui.page.csp import Guard
+    from ui.page.page import Page
+    from ui.page.theme import STYLE, theme
 
     page = Page(queue, files).draw()
     app.add_middleware(Guard)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 
 from shared.config import from_argv
-from ui.commands import COMMANDS
+from ui.jobs.commands import COMMANDS
 
 HERE = {
     "t2v": ("apps.film", "text_to_video"),
@@ -45,7 +45,7 @@ def generate(name: str, argv: list[str]) -> None:
     if not any(word.split("=")[0] in ("--server", "--help", "-h") for word in argv):
         module, function = HERE[name]
         return getattr(import_module(module), function)(argv)
-    from ui.remote import Remote, carry_out, with_server
+    from ui.client.remote import Remote, carry_out, with_server
 
     command = COMMANDS[name]
     about = f"{command.help[0].upper()}{command.help[1:]}."

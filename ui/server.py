@@ -16,7 +16,7 @@ from ui.settings import ServerSettings, from_environment
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-    from ui.files import Files
+    from ui.jobs.files import Files
     from ui.jobs.queue import Queue
 
 Page = Callable[["FastAPI", "Queue", "Files"], "FastAPI"]
@@ -56,9 +56,9 @@ def serve(
     import uvicorn
 
     from ui.api import create_app
-    from ui.files import Files
     from ui.jobs.claims import Claims
     from ui.jobs.database import Lock
+    from ui.jobs.files import Files
     from ui.jobs.process import PROGRAM, WorkerProcess
     from ui.jobs.queue import Queue
     from ui.listener import listen

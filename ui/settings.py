@@ -10,7 +10,7 @@ from pathlib import Path
 from shared.config import check, setting, shorten
 from shared.errors import InputError
 from shared.media.naming import DEFAULT_FOLDER
-from ui.files import PRIVATE
+from ui.jobs.files import PRIVATE
 
 USER_VARIABLE, PASSWORD_VARIABLE = "KINORA_USER", "KINORA_PASSWORD"
 

@@ -1,6 +1,6 @@
 """What combines apps: prompts are rewritten before a command sees them, and shots with their sounds become a film."""
 
-from shared.exports import lazily
+from shared.imports import lazily
 
 _HOMES = {
     "FilmRequest": "request",
@@ -10,7 +10,7 @@ _HOMES = {
     "carry_out": "rewriting",
     "generate": "rewriting",
     "image_to_video": "rewriting",
-    "make": "making",
+    "make": "run",
     "read_scenes": "scene_file",
     "rewrite_all": "rewriting",
     "text_to_video": "rewriting",

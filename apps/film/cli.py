@@ -18,7 +18,7 @@ def main(argv: list[str]) -> None:
     description = "A sentence, or a scene file's shots, become one film with its sound."
     request = from_argv(FilmRequest, argv, "kinora film", description, word="prompt")
 
-    from apps.film.making import make  # after the flags: it brings numpy and YAML
+    from apps.film.run import make  # after the flags: it brings numpy and YAML
 
     make(request)
 

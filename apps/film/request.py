@@ -8,7 +8,7 @@ from typing import Literal
 
 from apps.film.rewriting import Rewriting
 from apps.v2a.request import LOUDEST, QUIETEST
-from foundation.request import PROMPT_LIMIT, VideoSettings, check_prompt
+from foundation.t2v.request import PROMPT_LIMIT, VideoSettings, check_prompt
 from shared.config import one_of, setting
 from shared.errors import InputError
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from apps.prompt_rewrite.request import BackendName, RewriterSettings, from_environment
-from foundation.host import TERMINAL, Host
+from foundation.runtime.host import TERMINAL, Host
 from shared.config import Schema, from_argv, setting
 from shared.config import settings as settings_of
 from shared.console import note, printable
@@ -38,8 +38,8 @@ def text_to_video(argv: list[str]) -> None:
     Raises:
         KinoraError: A flag, the rewriter, the model or the place for the result is refused.
     """
-    from foundation.cli import make
-    from foundation.request import TextToVideoRequest
+    from foundation.t2v.cli import make
+    from foundation.t2v.request import TextToVideoRequest
 
     generate(TextToVideoRequest, make, argv, "kinora t2v", "A sentence becomes a clip.")
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from apps.film.request import MOST_SHOTS, FilmRequest
-from foundation.request import VideoSettings, check_prompt, check_size
+from foundation.models.geometry import check_size
+from foundation.t2v.request import VideoSettings, check_prompt
 from shared.config import Size, check, one_of, setting, settings
 from shared.errors import InputError
 

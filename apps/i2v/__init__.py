@@ -1,15 +1,15 @@
 """Image-to-video: given pictures, and a prompt, become a clip that shows them where they belong."""
 
-from shared.exports import lazily
+from shared.imports import lazily
 
 _HOMES = {
     "ImageToVideoPipeline": "pipeline",
     "ImageToVideoRequest": "request",
-    "Pattern": "patterns",
-    "condition_channels": "conditions",
-    "draw_pattern": "patterns",
-    "keyframe_channels": "conditions",
-    "take_pictures": "conditions",
+    "Pattern": "training.patterns",
+    "condition_channels": "conditioning.channels",
+    "draw_pattern": "training.patterns",
+    "keyframe_channels": "conditioning.channels",
+    "take_pictures": "conditioning.channels",
 }
 
 __all__ = sorted(_HOMES)

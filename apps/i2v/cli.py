@@ -9,18 +9,19 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from apps.i2v.keyframes import Keyframe
-from apps.i2v.preprocess import nearest_size, pictures_in, read_picture
+from apps.i2v.conditioning.images import nearest_size, pictures_in, read_picture
+from apps.i2v.conditioning.keyframes import Keyframe
+from apps.i2v.conditioning.source_clip import continue_sound, fit_source_clip, read_source_clip
 from apps.i2v.request import ImageToVideoRequest
-from apps.i2v.source_clip import continue_sound, fit_source_clip, read_source_clip
-from foundation.cli import as_given, first_seed, keep
-from foundation.host import TERMINAL, Host
-from foundation.inputs import describe_inputs
-from foundation.request import FRAME_STRIDE, read_prompts, resolve
+from foundation.checkpoints.lora.source import check_loras
+from foundation.checkpoints.registry import find_parts
+from foundation.checkpoints.vocabulary import describe_unknown
+from foundation.models.geometry import FRAME_STRIDE
+from foundation.rerun.inputs import describe_inputs
+from foundation.runtime.host import TERMINAL, Host
 from foundation.runtime.preflight import check_machine, check_memory
-from foundation.weights.lora.source import check_loras
-from foundation.weights.registry import find_parts
-from foundation.weights.vocabulary import describe_unknown
+from foundation.t2v.cli import as_given, first_seed, keep
+from foundation.t2v.request import read_prompts, resolve
 from shared.config import Size, from_argv, from_mapping, settings, to_mapping
 from shared.console import note, run
 from shared.errors import InputError
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from apps.i2v.pipeline import ImageToVideoPipeline
-    from shared.media import Clip
+    from shared.results import Clip
 
 
 def main(argv: list[str]) -> None:
@@ -88,7 +89,7 @@ def make(
                 clip, latents = _clip(pipe, single, given, host)
                 beside = []
                 if request.keep_latents:
-                    from apps.i2v.latents import latents_path
+                    from apps.i2v.conditioning.latents_file import latents_path
 
                     beside = [(latents_path, partial(_keep_latents, latents, clip, pipe))]
                 paths.append(keep(clip, single, output, about, host, beside))
@@ -271,7 +272,7 @@ def _holds_sound(request: ImageToVideoRequest) -> bool:
 
 def _known_latents(path: Path, clip: Clip, pipe: ImageToVideoPipeline) -> Tensor:
     """The latents of a clip: those beside it, else those of its pixels, said aloud."""
-    from apps.i2v.latents import find_latents, latents_path
+    from apps.i2v.conditioning.latents_file import find_latents, latents_path
 
     found = find_latents(path, clip.metadata, pipe.vae)
     if found is not None:
@@ -281,7 +282,7 @@ def _known_latents(path: Path, clip: Clip, pipe: ImageToVideoPipeline) -> Tensor
 
 
 def _keep_latents(latents: Tensor, clip: Clip, pipe: ImageToVideoPipeline, path: Path) -> None:
-    from apps.i2v.latents import save_latents
+    from apps.i2v.conditioning.latents_file import save_latents
     from shared.media.picture import pixels_sha256
 
     dropped = pipe.variant.dropped_frames // FRAME_STRIDE

@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 from torch import Tensor
 
-from apps.i2v.conditions import condition_channels
-from apps.i2v.keyframes import latent_frame
-from apps.i2v.patterns import PatternShares, draw_pattern, windowed
-from apps.i2v.people import people_filter
+from apps.i2v.conditioning.channels import condition_channels
+from apps.i2v.conditioning.keyframes import latent_frame
+from apps.i2v.training.patterns import PatternShares, draw_pattern, windowed
+from apps.i2v.training.people import people_filter
+from foundation.data.flow_batch import EncodedClip
+from foundation.data.toybox.samples import ToyPart
 from foundation.training.curriculum import OrderedSamples, Stage
-from foundation.training.flow_batch import EncodedClip
-from foundation.training.flow_recipe import Encoders, folder_samples, toy_part, toy_samples
-from foundation.training.toy_samples import ToyPart
+from foundation.training.flow import Encoders, folder_samples, toy_part, toy_samples
 from foundation.training.trainer import processes
 
 if TYPE_CHECKING:
-    from apps.i2v.recipes.pictures import PictureRecipe
+    from apps.i2v.training.recipe import PictureRecipe
 
 CONTINUED = PatternShares(first=0, both_ends=0, keyframes=0, continued=1)
 

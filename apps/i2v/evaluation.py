@@ -29,7 +29,7 @@ def evaluate(request: Evaluation) -> Scores:
     """Judge a model that takes pictures."""
     request.check_run("i2v")
 
-    from apps.i2v.judging import case_counts, held_out_loss, judge_extensions, judge_pictures
+    from apps.i2v.metrics import case_counts, held_out_loss, judge_extensions, judge_pictures
     from apps.i2v.pipeline import ImageToVideoPipeline
 
     pipe = ImageToVideoPipeline.from_pretrained(request.model, lora=request.lora, note=note)

@@ -11,26 +11,26 @@ from diffusers import FlowMatchEulerDiscreteScheduler
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from apps.i2v.conditions import channels_of, keyframe_channels
-from apps.i2v.extension import extended, extended_frames
-from apps.i2v.keyframes import gathered, latent_frame, placed
-from apps.i2v.latents import recovered
-from apps.i2v.preprocess import Fit, check_shape, fitted, nearest_size, read_picture
-from apps.i2v.semantics import picture_states
-from apps.i2v.settling import settled
-from apps.i2v.variants import OWN, variant_of
+from apps.i2v.conditioning.channels import channels_of, keyframe_channels
+from apps.i2v.conditioning.extension import extended, extended_frames
+from apps.i2v.conditioning.images import Fit, check_shape, fitted, nearest_size, read_picture
+from apps.i2v.conditioning.keyframes import gathered, latent_frame, placed
+from apps.i2v.conditioning.latents_file import recovered
+from apps.i2v.conditioning.reinsertion import settled
+from apps.i2v.conditioning.semantics import picture_states
+from apps.i2v.conditioning.variants import OWN, variant_of
+from foundation.checkpoints.defaults import ModelDefaults
+from foundation.checkpoints.registry import ModelParts
 from foundation.flow.sampler import OnStep, Velocity, hold_frames, lead_frames, sample
-from foundation.request import ModelDefaults
+from foundation.models.text.encoder import CLIPPooledEncoder, MLLMEncoder, Note, TextEncoder
+from foundation.models.transformer.conditioning import Conditioning, TextConditioning
+from foundation.models.transformer.model import VideoTransformer
+from foundation.models.vae.model import CausalVideoVAE
 from foundation.runtime.memory import saying_what_frees_memory
-from foundation.text.encoder import CLIPPooledEncoder, MLLMEncoder, Note, TextEncoder
-from foundation.transformer.conditioning import Conditioning, TextConditioning
-from foundation.transformer.model import VideoTransformer
-from foundation.vae.model import CausalVideoVAE
-from foundation.video_pipeline import VideoPipeline
-from foundation.weights.registry import ModelParts
+from foundation.runtime.video_pipeline import VideoPipeline
 from shared.config import Size
 from shared.errors import InputError, WeightsError, first_line
-from shared.media import Clip
+from shared.results import Clip
 
 Picture = NDArray[np.uint8]
 
@@ -118,7 +118,7 @@ class ImageToVideoPipeline(VideoPipeline):
             image: the first frame, a file or (H, W, 3) uint8; None where there are keyframes.
             prompt: what happens.
             last_image: the last frame.
-            keyframes: pictures by frame, counted from 0; see `apps.i2v.keyframes` for where they may stand.
+            keyframes: pictures by frame, counted from 0; see `conditioning.keyframes` for where they may stand.
             loop: the first frame is the last one too.
             fit: how pictures come to the clip's size.
             stability: mix a trace of the first picture into the noise, for calmer clips.
@@ -237,7 +237,7 @@ class ImageToVideoPipeline(VideoPipeline):
             return self.finish(longer), longer
 
     def recover(self, frames: NDArray[np.uint8]) -> Tensor:
-        """Latents of a clip of which there are pixels alone; see `apps.i2v.latents.recovered`."""
+        """Latents of a clip of which there are pixels alone; see `apps.i2v.conditioning.latents_file.recovered`."""
         return recovered(frames, self.vae, self._execution_device)
 
     def encode_picture(self, picture: Picture) -> Tensor:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from apps.i2v.keyframes import Keyframe, gathered, placed
-from apps.i2v.preprocess import Fit
-from apps.i2v.variants import ConditionType
-from foundation.request import MOST_FRAMES, TextToVideoRequest
+from apps.i2v.conditioning.images import Fit
+from apps.i2v.conditioning.keyframes import Keyframe, gathered, placed
+from apps.i2v.conditioning.variants import ConditionType
+from foundation.models.geometry import MOST_FRAMES
+from foundation.t2v.request import TextToVideoRequest
 from shared.config import one_of, setting
 from shared.errors import InputError
 

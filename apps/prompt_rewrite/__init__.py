@@ -1,6 +1,6 @@
 """Prompt rewriting: what a user wrote, in the words and the order of the captions that the video model learned."""
 
-from shared.exports import lazily
+from shared.imports import lazily
 
 _HOMES = {
     "PromptRewriter": "pipeline",

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from apps.prompt_rewrite.request import RewriteRequest, check_text, from_environment
-from foundation.request import prompt_lines
+from foundation.t2v.request import prompt_lines
 from shared.config import from_argv
 from shared.console import note, printable, result, run
 from shared.media.files import check_writable, refusal
@@ -66,7 +66,7 @@ def tell(rewrite: Rewrite, diff: bool) -> None:
     for line in rewrite.changes:
         note(printable(line))
     if diff:
-        from apps.prompt_rewrite.diff import review
+        from apps.prompt_rewrite.revision import review
 
         for line in review(rewrite.original, rewrite.text):
             note(printable(line))

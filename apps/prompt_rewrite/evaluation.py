@@ -18,10 +18,10 @@ from foundation.evaluation.cli import EvaluationRequest
 from shared.config import setting
 
 if TYPE_CHECKING:
-    from apps.prompt_rewrite.facts import Figure, Subject
+    from apps.prompt_rewrite.data.facts import Figure, Subject
     from apps.prompt_rewrite.pipeline import PromptRewriter
     from foundation.evaluation.report import Scores, Tally
-    from shared.toybox.captions import SceneFacts
+    from shared.toybox.scenes.captions import SceneFacts
 
 OUTSIDE = Path(__file__).with_name("outside.yaml")
 
@@ -49,8 +49,8 @@ def evaluate(request: Evaluation) -> Scores:
     """Judge the rewriter of a model folder."""
     from apps.prompt_rewrite.backends.starter import StarterBackend
     from apps.prompt_rewrite.pipeline import PromptRewriter
+    from foundation.checkpoints.registry import resolve
     from foundation.evaluation.report import Scores, Tally
-    from foundation.weights.registry import resolve
 
     folder = resolve(request.model) / "prompt_rewrite"
     tally, clock = Tally(), Clock()
@@ -99,7 +99,7 @@ def held_out(count: int) -> Iterator[Asked]:
     """Prompts that ask for combinations never trained on, in the six languages in turn."""
     import numpy as np
 
-    from apps.prompt_rewrite.data import draw_prompt
+    from apps.prompt_rewrite.data.pairs import draw_prompt
     from apps.prompt_rewrite.languages import CODES, language
 
     for number in range(count):
@@ -117,13 +117,13 @@ def judge_prompt(rewriter: PromptRewriter, asked: Asked, mode: Mode, tally: Tall
 
 def facts_kept(subject: Subject, text: str) -> dict[str, bool]:
     """Which facts a rewrite states, read by the toybox's own rules."""
-    from shared.toybox.captions import SceneFacts
+    from shared.toybox.scenes.captions import SceneFacts
 
     return _scene_kept(subject, text) if isinstance(subject, SceneFacts) else _figure_kept(subject, text)
 
 
 def _scene_kept(asked: SceneFacts, text: str) -> dict[str, bool]:
-    from shared.toybox.reading import read_scene
+    from shared.toybox.scenes.reading import read_scene
 
     read = read_scene(text)
     told = {actor.color: actor for actor in read.actors} if read else {}
@@ -150,7 +150,7 @@ def _scene_kept(asked: SceneFacts, text: str) -> dict[str, bool]:
 
 
 def _figure_kept(asked: Figure, text: str) -> dict[str, bool]:
-    from shared.toybox.puppet_reading import read_puppet
+    from shared.toybox.puppets.reading import read_puppet
 
     read = read_puppet(text)
     names = ("hair", "clothes", "background", "expression", "action", "hair_style")
@@ -186,7 +186,7 @@ def clip_prompts(count: int) -> Iterator[Asked]:
     from itertools import islice
 
     from apps.prompt_rewrite.languages import CODES
-    from shared.toybox.captions import SceneFacts
+    from shared.toybox.scenes.captions import SceneFacts
 
     for code in CODES if count else ():
         plain = (
@@ -204,7 +204,7 @@ def clip_prompts(count: int) -> Iterator[Asked]:
 def judge_clips(model: str, asked: list[Asked], rewritten: list[str], tally: Tally) -> None:
     """Make clips from raw and from rewritten prompts, with the same seeds, and count the facts that they show."""
     from foundation.evaluation.t2v import Sampling, generate, judge
-    from foundation.pipeline import TextToVideoPipeline
+    from foundation.t2v.pipeline import TextToVideoPipeline
 
     pipe = TextToVideoPipeline.from_pretrained(model)
     sampling = Sampling(pipe.defaults.steps, pipe.defaults.cfg, float(pipe.defaults.shift))

@@ -7,8 +7,8 @@ from copy import deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from apps.prompt_rewrite.recipes.config import RewriterSize
-from foundation.text.starter import (
+from apps.prompt_rewrite.training.config import RewriterSize
+from foundation.models.text.starter import (
     BEGIN,
     END_OF_TURN,
     HEADER,

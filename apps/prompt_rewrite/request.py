@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal, TypeVar
 from urllib.parse import urlsplit
 
-from foundation.request import check_prompt
+from foundation.t2v.request import check_prompt
 from shared.config import check, setting, shorten
 from shared.errors import InputError
 

@@ -1,13 +1,13 @@
 """Video-to-audio: a clip is given a sound that fits what happens in it."""
 
-from shared.exports import lazily
+from shared.imports import lazily
 
 _HOMES = {
-    "AudioConditioning": "conditioning",
-    "AudioLayout": "layout",
-    "AudioTransformer": "model",
-    "ConsistencyModel": "consistency",
-    "SyncEncoder": "sync_encoder",
+    "AudioConditioning": "model.conditioning",
+    "AudioLayout": "model.layout",
+    "AudioTransformer": "model.transformer",
+    "ConsistencyModel": "model.consistency",
+    "SyncEncoder": "model.sync_encoder",
     "VideoToAudioPipeline": "pipeline",
     "VideoToAudioRequest": "request",
 }

@@ -8,15 +8,15 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from apps.v2a.checkpoints import find_folder
 from apps.v2a.request import VideoToAudioRequest
-from apps.v2a.weights import find_folder
-from foundation.cli import first_seed
-from foundation.host import TERMINAL, Host
-from foundation.inputs import describe_inputs
+from foundation.checkpoints.lora.source import check_loras
+from foundation.checkpoints.vocabulary import name_unknown
+from foundation.rerun.inputs import describe_inputs
+from foundation.runtime.host import TERMINAL, Host
 from foundation.runtime.preflight import check_machine
 from foundation.runtime.settings import RuntimeSettings
-from foundation.weights.lora.source import check_loras
-from foundation.weights.vocabulary import name_unknown
+from foundation.t2v.cli import first_seed
 from shared.config import from_argv, from_mapping, settings, shorten, to_mapping
 from shared.console import note, run
 from shared.errors import InputError
@@ -25,7 +25,7 @@ from shared.media.naming import Output, sheet_path
 if TYPE_CHECKING:
     from apps.v2a.pipeline import VideoToAudioPipeline
     from shared.media.sound import Sound
-    from shared.media.soundtrack import Soundtrack
+    from shared.results.soundtrack import Soundtrack
 
 KNOWS = (
     "its sounds are of simple objects that bounce, roll and rush past, of 5 materials and with simple music; "
@@ -127,14 +127,14 @@ def remake(recorded: Mapping[str, Any], chosen: Mapping[str, Any]) -> Soundtrack
 
 def weights(model: str) -> dict[str, Path]:
     """The weights files of a model, by which `kinora rerun` knows it."""
-    from apps.v2a.weights import find_folder, weight_files
+    from apps.v2a.checkpoints import find_folder, weight_files
 
     return weight_files(find_folder(model))
 
 
 def _output(request: VideoToAudioRequest) -> Output:
     """Where the results go, checked; the clip is opened, so that a wrong file costs no waiting."""
-    from shared.media.soundtrack import SUFFIXES
+    from shared.results.soundtrack import SUFFIXES
 
     output = Output.plan(request.out, None, request.count > 1, SUFFIXES)
     suffix = output.place.suffix.lower() if output.explicit else None
@@ -144,7 +144,7 @@ def _output(request: VideoToAudioRequest) -> Output:
         return dataclasses.replace(output, format="wav")
     if output.explicit and output.place.exists() and output.place.samefile(request.video):
         raise InputError(f"out: {output.place} is the clip itself: give another name")
-    from apps.v2a.preprocess import check_shown
+    from apps.v2a.conditioning.sampled_frames import check_shown
     from shared.media.limited import check_medium
     from shared.media.muxing import check_copy
     from shared.media.video import opened
@@ -238,7 +238,7 @@ def _track(
 
 def _about_film(video: Path) -> dict[str, Any]:
     """What a receipt says of the clip that was given a sound: its hash, and the clip's own receipt, if it has one."""
-    from shared.provenance import find_receipt
+    from shared.receipts import find_receipt
 
     about: dict[str, Any] = {"inputs": describe_inputs({"video": video})}
     try:

@@ -12,21 +12,21 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from apps.v2a.captions import entry_captions
-from apps.v2a.encoders import Encoders, fingerprint
-from apps.v2a.preprocess import watch
-from apps.v2a.recipes.config import DropOut, ToySounds
+from apps.v2a.conditioning.captions import entry_captions
+from apps.v2a.conditioning.encoders import Encoders, fingerprint
+from apps.v2a.conditioning.sampled_frames import watch
 from apps.v2a.toybox import caption, seen, training_rate
-from foundation.data.folder import Item, read_folder
+from apps.v2a.training.config import DropOut, ToySounds
+from foundation.checkpoints.hashes import files_sha256
+from foundation.data.folder.folder import Item, read_folder
+from foundation.data.loading import Batch
+from foundation.data.toybox.latents import Shard, cached_shards
 from foundation.flow.objective import logit_normal_sigma
-from foundation.training.latent_cache import Shard, cached_shards
-from foundation.training.loading import Batch
-from foundation.weights.fingerprint import files_sha256
 from shared.console import note
 from shared.errors import InputError
 from shared.media.files import replacing
 from shared.media.sound import read_sound
-from shared.toybox.sounds import toy_sound
+from shared.toybox.sounds.sound import toy_sound
 
 SHARD = 200
 """Clips in a shard."""

@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from apps.v2a.encoders import Encoders
-    from apps.v2a.maker import Sampling, SoundMaker
-    from apps.v2a.model import AudioTransformer
-    from apps.v2a.preprocess import Seen
+    from apps.v2a.conditioning.encoders import Encoders
+    from apps.v2a.conditioning.sampled_frames import Seen
+    from apps.v2a.generator import Sampling, SoundMaker
+    from apps.v2a.model.transformer import AudioTransformer
     from foundation.evaluation.report import Scores, Tally
-    from shared.toybox.sounds import ToySound
+    from shared.toybox.sounds.sound import ToySound
 
     Filmed = Callable[[ToySound, tuple[int, ...]], Seen]
 
@@ -49,12 +49,12 @@ class Evaluation(EvaluationRequest):
 
 def evaluate(request: Evaluation) -> Scores:
     """Judge the sounds of a model folder."""
-    from apps.v2a.maker import Sampling
+    from apps.v2a.generator import Sampling
     from apps.v2a.pipeline import VideoToAudioPipeline
     from apps.v2a.toybox import RATES
     from foundation.evaluation.report import Scores, Tally
     from shared.console import progress
-    from shared.toybox.sounds import FPS
+    from shared.toybox.sounds.sound import FPS
 
     maker = VideoToAudioPipeline.from_pretrained(request.model).maker
     sampling, tally = Sampling(request.steps, request.cfg, request.shift), Tally()
@@ -91,7 +91,7 @@ def varying(toy: ToySound, sides: tuple[int, ...]) -> Seen:
     """A clip of which a camera left out frames as it pleased: 20 to 60 a second."""
     import numpy as np
 
-    from apps.v2a.preprocess import Seen
+    from apps.v2a.conditioning.sampled_frames import Seen
     from apps.v2a.toybox import seen
 
     whole = seen(toy, 60.0, sides)
@@ -112,7 +112,7 @@ class Judging:
     def __init__(
         self, maker: SoundMaker, count: int, sampling: Sampling, tally: Tally, advance: Callable[[], None]
     ) -> None:
-        from shared.toybox.sounds import toy_sound
+        from shared.toybox.sounds.sound import toy_sound
 
         seconds = maker.defaults.layout.window_seconds
         self.maker, self.sampling, self.tally, self.advance = maker, sampling, tally, advance
@@ -152,7 +152,7 @@ class Judging:
     def _sounds(self, filmed: Filmed, shuffled: bool) -> Iterator[NDArray[np.float32]]:
         import numpy as np
 
-        from shared.toybox.sound_captions import caption_sound
+        from shared.toybox.sounds.captions import caption_sound
 
         maker, toys = self.maker, self.toys
         layout, sides = maker.defaults.layout, tuple(maker.encoders.rates)
@@ -198,8 +198,8 @@ def steps_at_joins(maker: SoundMaker, count: int, sampling: Sampling) -> dict[st
 
     from apps.v2a.toybox import seen
     from shared.toybox.judges.sounds import join_ratio
-    from shared.toybox.sound_captions import caption_sound
-    from shared.toybox.sounds import FPS, toy_sound
+    from shared.toybox.sounds.captions import caption_sound
+    from shared.toybox.sounds.sound import FPS, toy_sound
 
     layout = maker.defaults.layout
     tokens = layout.tokens(MINUTE)
@@ -224,8 +224,8 @@ class JudgedSounds:
     """Called with a step's number while a model trains, writes `samples-STEP.wav` and returns the judges' scores."""
 
     def __init__(self, model: AudioTransformer, encoders: Encoders, count: int, folder: Path) -> None:
-        from apps.v2a.maker import SoundMaker
-        from apps.v2a.weights import SoundDefaults
+        from apps.v2a.checkpoints import SoundDefaults
+        from apps.v2a.generator import SoundMaker
 
         self.maker = SoundMaker(model, encoders, SoundDefaults(encoders.layout), model.device)
         self.count, self.folder = count, folder
@@ -234,10 +234,10 @@ class JudgedSounds:
         """Shares of right answers."""
         import numpy as np
 
-        from apps.v2a.maker import OWN
+        from apps.v2a.generator import OWN
         from foundation.evaluation.report import Tally
         from shared.media.sound import Sound, write_wav
-        from shared.toybox.sounds import FPS
+        from shared.toybox.sounds.sound import FPS
 
         tally = Tally()
         sounds = Judging(self.maker, self.count, OWN, tally, lambda: None).judge("", at_rate(FPS), 1 / FPS)

@@ -11,28 +11,34 @@ import torch
 from diffusers import DiffusionPipeline, FlowMatchEulerDiscreteScheduler
 from torch import nn
 
-from apps.v2a.captions import asked_for, not_asked_for
+from apps.v2a.checkpoints import (
+    SoundDefaults,
+    find_folder,
+    load_image_processor,
+    read_defaults,
+    weight_files,
+)
 from apps.v2a.codec import Codec, load_codec
-from apps.v2a.encoders import Encoders, visual_encoders
-from apps.v2a.layout import AudioLayout
-from apps.v2a.lora import load_loras
+from apps.v2a.conditioning.captions import asked_for, not_asked_for
+from apps.v2a.conditioning.encoders import Encoders, visual_encoders
+from apps.v2a.conditioning.sampled_frames import Seen, watch
+from apps.v2a.generator import Note, Sampling, SoundMaker
 from apps.v2a.loudness import at_loudness
-from apps.v2a.maker import Note, Sampling, SoundMaker
-from apps.v2a.model import AudioTransformer
-from apps.v2a.preprocess import Seen, watch
-from apps.v2a.sync_encoder import SyncEncoder
-from apps.v2a.text import SoundText
-from apps.v2a.weights import SoundDefaults, find_folder, load_image_processor, read_defaults, weight_files
+from apps.v2a.model.layout import AudioLayout
+from apps.v2a.model.lora import load_loras
+from apps.v2a.model.sync_encoder import SyncEncoder
+from apps.v2a.model.text_encoder import SoundText
+from apps.v2a.model.transformer import AudioTransformer
+from foundation.checkpoints.hashes import files_sha256
+from foundation.checkpoints.loading import load_folder
+from foundation.checkpoints.lora.source import Lora, check_loras, describe_loras
+from foundation.checkpoints.text_encoders import load_image_encoder, load_t5, load_tokenizer
 from foundation.flow.sampler import OnStep
 from foundation.runtime.device import choose_device, choose_dtype, describe
 from foundation.runtime.memory import saying_what_frees_memory
-from foundation.text.loading import load_image_encoder, load_t5, load_tokenizer
-from foundation.weights.fingerprint import files_sha256
-from foundation.weights.loading import load_folder
-from foundation.weights.lora.source import Lora, check_loras, describe_loras
 from shared.errors import InputError, WeightsError
 from shared.media.sound import Sound
-from shared.media.soundtrack import Soundtrack
+from shared.results.soundtrack import Soundtrack
 
 
 class VideoToAudioPipeline(DiffusionPipeline):
@@ -77,7 +83,7 @@ class VideoToAudioPipeline(DiffusionPipeline):
         """Load a model by its registered name or its folder.
 
         Args:
-            model: see `apps.v2a.weights.find_folder`.
+            model: see `apps.v2a.checkpoints.find_folder`.
             lora: adapters on top of the transformer; their updates add up.
             device: where to run.
             dtype: of the transformer and the encoders; the codec runs in float32.

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from foundation.request import LARGEST_SEED, PROMPT_LIMIT, check_prompt
-from foundation.weights.lora.source import Lora
+from foundation.checkpoints.lora.source import Lora
+from foundation.t2v.request import LARGEST_SEED, PROMPT_LIMIT, check_prompt
 from shared.config import check, setting
 from shared.errors import InputError
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from apps.v2a.captions import NONE, merged
-from apps.v2a.preprocess import Seen, squeezed
-from shared.toybox.sampling import pick
-from shared.toybox.sound_captions import caption_music, caption_sound
-from shared.toybox.sounds import FPS, SoundFacts, ToySound
+from apps.v2a.conditioning.captions import NONE, merged
+from apps.v2a.conditioning.sampled_frames import Seen, squeezed
+from shared.toybox.scenes.sampling import pick
+from shared.toybox.sounds.captions import caption_music, caption_sound
+from shared.toybox.sounds.sound import FPS, SoundFacts, ToySound
 
 RATES = (8.0, 12.0, 15.0, 16.0, 24000 / 1001, 24.0, 30000 / 1001, 30.0, 60.0)
 """Frames a second that clips come at beside the toybox's own."""

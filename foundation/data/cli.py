@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from foundation.data.buckets import ClipSettings
+from foundation.data.folder.buckets import ClipSettings
 from shared.actions import Action, act
 from shared.config import local_path, parser, setting, settings
 from shared.console import result, run
@@ -49,8 +49,8 @@ def inspect(argv: list[str]) -> None:
     given = {name: values[name] for name in settings(InspectRequest) if values[name] is not None}
     request = InspectRequest(**given)
 
-    from foundation.data import planning
-    from foundation.data.folder import read_folder
+    from foundation.data.folder import planning
+    from foundation.data.folder.folder import read_folder
 
     planned = planning.plan(read_folder(local_path(values["folder"])), request)
     for line in [*planning.overview(planned), *(planning.listing(planned) if request.files else [])]:

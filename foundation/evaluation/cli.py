@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from foundation.request import VideoSettings, check_frames, check_size
+from foundation.checkpoints.lora.source import Lora, check_loras
+from foundation.checkpoints.registry import find_parts, locate
+from foundation.models.geometry import check_frames, check_size
 from foundation.runtime.preflight import check_memory
-from foundation.weights.lora.source import Lora, check_loras
-from foundation.weights.registry import find_parts, locate
+from foundation.t2v.request import VideoSettings
 from shared.config import Size, check, from_argv, near_miss, one_of, setting, shorten
 from shared.console import note, overview, printable, progress, result, run
 from shared.errors import CheckFailed, InputError
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from foundation.evaluation.report import Scores
     from foundation.evaluation.t2v import Prompt
-    from foundation.video_pipeline import VideoPipeline
+    from foundation.runtime.video_pipeline import VideoPipeline
 
 USAGE = "kinora evaluate NAME [flags]"
 
@@ -147,8 +148,8 @@ def main(argv: Sequence[str], measures: Mapping[str, Measure] | None = None) -> 
     scores = measure(request)
     result(scores.table())
     if request.save:
-        from foundation.evaluation.page import write_page
-        from foundation.weights.registry import resolve
+        from foundation.checkpoints.registry import resolve
+        from foundation.evaluation.report import write_page
 
         folder = resolve(request.model)
         scores.write(folder / "evaluation" / f"{scores.name}.json")
@@ -161,10 +162,10 @@ def main(argv: Sequence[str], measures: Mapping[str, Measure] | None = None) -> 
 def _vae(request: VAERequest) -> Scores:
     import torch
 
+    from foundation.checkpoints.loading import load_model
+    from foundation.checkpoints.registry import resolve
     from foundation.evaluation.vae import evaluate_tiling, evaluate_vae
-    from foundation.vae.model import CausalVideoVAE
-    from foundation.weights.loading import load_model
-    from foundation.weights.registry import resolve
+    from foundation.models.vae.model import CausalVideoVAE
 
     vae = load_model(CausalVideoVAE, resolve(request.model) / "vae", torch.float32)
     scores = evaluate_vae(vae, request.count, request.size)
@@ -173,8 +174,8 @@ def _vae(request: VAERequest) -> Scores:
 
 
 def _text(request: TextRequest) -> Scores:
+    from foundation.checkpoints.registry import resolve
     from foundation.evaluation.text import evaluate_text
-    from foundation.weights.registry import resolve
 
     return evaluate_text(resolve(request.model), request.count)
 
@@ -183,7 +184,7 @@ def _t2v(request: TextToVideoEvaluation) -> Scores:
     request.check_run()
 
     from foundation.evaluation.t2v import evaluate_t2v, prompt_counts
-    from foundation.pipeline import TextToVideoPipeline
+    from foundation.t2v.pipeline import TextToVideoPipeline
 
     pipe = TextToVideoPipeline.from_pretrained(request.model, lora=request.lora, note=note)
     return judge_clips(request, pipe, evaluate_t2v, sum(prompt_counts(request.count).values()))
@@ -200,8 +201,8 @@ def judge_clips(
         evaluate: called with the model, the count, the sampling, and what is shown every clip.
         clips: how many it makes.
     """
-    from foundation.evaluation.sheet import Sheet
     from foundation.evaluation.t2v import Sampling
+    from foundation.evaluation.watch import Sheet
 
     own = pipe.defaults
     sampling = Sampling(

@@ -12,15 +12,15 @@ from foundation.evaluation.report import Scores, Tally
 from foundation.flow.guidance import classifier_free
 from foundation.flow.sampler import lead_frames, sample
 from foundation.flow.schedule import flow_sigmas
-from foundation.pipeline import TextToVideoPipeline
-from foundation.transformer.conditioning import Conditioning, TextConditioning
-from foundation.video_pipeline import VideoPipeline
+from foundation.models.transformer.conditioning import Conditioning, TextConditioning
+from foundation.runtime.video_pipeline import VideoPipeline
+from foundation.t2v.pipeline import TextToVideoPipeline
 from shared.config import Size
-from shared.toybox.captions import SceneFacts
 from shared.toybox.judges.puppets import judge_puppet, score_puppet
 from shared.toybox.judges.scenes import judge_scene, score_scene
 from shared.toybox.mix import caption_clip, toy_clip
-from shared.toybox.puppet_captions import PuppetFacts
+from shared.toybox.puppets.captions import PuppetFacts
+from shared.toybox.scenes.captions import SceneFacts
 
 WORDINGS = 4
 """Captions of a clip that prompts rotate through: one plain, the others free or structured."""

@@ -12,14 +12,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from foundation.checkpoints.text_encoders import load_text_encoder
+from foundation.data.toybox.chats import Chat, draw_chat, plain_facts, say
 from foundation.evaluation.report import Scores
-from foundation.text import TextEncoder, load_text_encoder
-from foundation.text.starter import ANSWER, IMAGE, PICTURE_TEMPLATE
-from foundation.training.text_data import Chat, draw_chat, plain_facts, say
+from foundation.models.text import TextEncoder
+from foundation.models.text.starter import ANSWER, IMAGE, PICTURE_TEMPLATE
 from shared.toybox.mix import toy_clip
-from shared.toybox.puppets import Puppet, sample_puppet
-from shared.toybox.sampling import Split, sample_scene
-from shared.toybox.scenes import Scene
+from shared.toybox.puppets.puppet import Puppet, sample_puppet
+from shared.toybox.scenes.sampling import Split, sample_scene
+from shared.toybox.scenes.scene import Scene
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase

@@ -8,14 +8,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from foundation.evaluation.report import Scores, Tally
-from foundation.vae.model import CausalVideoVAE
-from foundation.vae.tiling import Tiling
-from shared.toybox.captions import SceneFacts
+from foundation.models.vae.model import CausalVideoVAE
+from foundation.models.vae.tiling import Tiling
 from shared.toybox.judges.puppets import judge_puppet, score_geometry, score_puppet
 from shared.toybox.judges.scenes import judge_scene, psnr, score_scene
 from shared.toybox.mix import toy_clip
-from shared.toybox.puppet_captions import describe_puppet
-from shared.toybox.puppets import render_puppet, sample_puppet
+from shared.toybox.puppets.captions import describe_puppet
+from shared.toybox.puppets.puppet import render_puppet, sample_puppet
+from shared.toybox.scenes.captions import SceneFacts
 
 SCENE_WORLDS = ("scenes", "pairs", "cameras", "materials")
 SIZE = 128

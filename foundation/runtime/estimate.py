@@ -25,12 +25,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from foundation.request import FRAME_STRIDE
+from foundation.models.geometry import FRAME_STRIDE
 from foundation.runtime.settings import RuntimeSettings
 from shared.config import Size
 
 if TYPE_CHECKING:
-    from foundation.weights.registry import ModelParts
+    from foundation.checkpoints.registry import ModelParts
 
 LATENT_PIXELS = 8
 """Pixels a side per latent."""

@@ -13,18 +13,18 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from foundation.request import FRAME_STRIDE, SIZE_MULTIPLE, frames_for
+from foundation.checkpoints.defaults import read_defaults
+from foundation.models.geometry import FRAME_STRIDE, SIZE_MULTIPLE, frames_for
 from foundation.runtime.estimate import Clip, Estimate, ModelMemory, estimate, read_model
 from foundation.runtime.quantise import check_quantise
 from foundation.runtime.settings import RuntimeSettings, check_offload
-from foundation.weights.defaults import read_defaults
 from shared.config import Size
 from shared.console import note
 from shared.errors import InputError, ResourceError
 
 if TYPE_CHECKING:
-    from foundation.request import VideoSettings
-    from foundation.weights.registry import ModelParts
+    from foundation.checkpoints.registry import ModelParts
+    from foundation.t2v.request import VideoSettings
 
 GIGABYTE = 1e9
 

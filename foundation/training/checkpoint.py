@@ -1,22 +1,35 @@
-"""Checkpoints: a folder of safetensors and JSON, written whole or not at all."""
+"""Checkpoints: a folder of safetensors and JSON, written whole or not at all; the moving average in them."""
 
 import itertools
 import json
 import os
 import re
 import shutil
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
+from diffusers.training_utils import EMAModel
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from shared.console import note
 from shared.errors import ResourceError, WeightsError, first_line
+
+
+class MovingAverage(EMAModel):
+    """diffusers' moving average with an update in place: its own takes a copy of all weights in every step."""
+
+    @torch.no_grad()
+    def step(self, parameters: Iterable[nn.Parameter]) -> None:
+        """Move towards the weights as they are now; early on the average follows them faster."""
+        self.optimization_step += 1
+        self.cur_decay_value = self.get_decay(self.optimization_step)
+        torch._foreach_lerp_(self.shadow_params, list(parameters), 1 - self.cur_decay_value)
+
 
 PREFIX = "step-"
 

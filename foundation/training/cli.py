@@ -13,8 +13,8 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from foundation.checkpoints.registry import locate
 from foundation.training.export import prepare_export
-from foundation.weights.registry import locate
 from shared.config import check_bounds, local_path, near_miss, one_of, shorten
 from shared.console import overview, result, run
 from shared.errors import ConfigError, InputError, KinoraError, first_line

@@ -9,14 +9,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from foundation.request import ModelDefaults
-from foundation.weights.defaults import HUNYUANVIDEO
-from foundation.weights.lora.source import TARGETS
+from foundation.checkpoints.defaults import HUNYUANVIDEO, ModelDefaults
+from foundation.checkpoints.lora.source import TARGETS
 from shared.config import Size, bounded, one_of
 from shared.errors import ConfigError
 
 if TYPE_CHECKING:
-    from foundation.transformer import VideoTransformer
+    from foundation.models.transformer import VideoTransformer
 
 MANY = 10_000_000
 """Steps, clips or samples: more are a slip of the finger."""
@@ -458,7 +457,7 @@ class LoRASettings:
         Raises:
             ConfigError: a setting that no LoRA can have, or a target that names no layer.
         """
-        from foundation.weights.lora.adapters import add_lora
+        from foundation.checkpoints.lora.adapters import add_lora
 
         add_lora(model, self.rank, self.alpha, self.targets)
 

@@ -7,12 +7,11 @@ from typing import Protocol
 
 from torch import nn
 
+from foundation.data.loading import Order, Samples
 from foundation.training.checkpoint import finished, load_averaged
 from foundation.training.config import Stage, Training
-from foundation.training.loading import Samples
-from foundation.training.order import Order
+from foundation.training.optimizers import ProgressiveUnfreezing
 from foundation.training.trainer import Trainer, Watch, processes
-from foundation.training.unfreezing import ProgressiveUnfreezing
 from shared.console import note
 
 

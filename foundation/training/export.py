@@ -10,8 +10,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from foundation.checkpoints.defaults import TRAINING_FILE
 from foundation.training.config import Export
-from foundation.weights.defaults import TRAINING_FILE
 from shared.console import note
 from shared.errors import ConfigError
 from shared.media.files import refusal

@@ -1,6 +1,8 @@
-"""A CSV of what happened, with one row per step whatever happened in between."""
+"""A CSV with one row per step; and how a training on a CPU keeps its memory."""
 
 import csv
+import ctypes
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -9,6 +11,25 @@ from typing import Self, TextIO
 from foundation.training.checkpoint import set_aside
 from shared.console import note
 from shared.media.files import replacing
+
+_TRIM_THRESHOLD, _MMAP_MAX = -1, -4
+"""Parameters of glibc's `mallopt`."""
+
+_NEVER = 2**31 - 1
+
+
+def keep_freed_memory() -> None:
+    """Let the C library keep what a step frees for the next one.
+
+    By itself glibc gives large buffers back to the system and takes them anew in every step, page by page
+    (`benchmarks/freed_memory.py` says what that costs). Other C libraries are left alone.
+    """
+    if sys.platform != "linux":
+        return
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # musl has none
+    if mallopt is not None:
+        mallopt(_MMAP_MAX, 0)
+        mallopt(_TRIM_THRESHOLD, _NEVER)
 
 
 class MetricsLog:

@@ -15,9 +15,10 @@ from accelerate.tracking import get_available_trackers
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from foundation.training.averaging import MovingAverage
+from foundation.data.loading import Order, SampleOrder, Samples, Share, Shares, load
 from foundation.training.checkpoint import (
     DamagedCheckpoint,
+    MovingAverage,
     check_fits,
     checkpoints,
     damage,
@@ -27,13 +28,9 @@ from foundation.training.checkpoint import (
     write_checkpoint,
 )
 from foundation.training.config import Training
-from foundation.training.loading import Samples, Share, Shares, load
-from foundation.training.memory import keep_freed_memory
-from foundation.training.metrics import MetricsLog
-from foundation.training.optimizers import muon, trapezoid
-from foundation.training.order import Order, SampleOrder
+from foundation.training.metrics import MetricsLog, keep_freed_memory
+from foundation.training.optimizers import ProgressiveUnfreezing, muon, trapezoid
 from foundation.training.sharding import gather, gather_state, load_state, local, part, shards_weights, whole
-from foundation.training.unfreezing import ProgressiveUnfreezing
 from shared.console import note
 from shared.errors import ConfigError, InputError
 

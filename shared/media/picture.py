@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from shared.media.clip import FrameSource
+    from shared.results.clip import FrameSource
 
     Buffer = bytes | mmap.mmap
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from av.packet import Packet
     from numpy.typing import NDArray
 
-    from shared.media.clip import FrameSource
+    from shared.results.clip import FrameSource
 
     Frames = NDArray[np.uint8]
 

@@ -1,12 +1,19 @@
 """The procedural world that the starter weights are trained on and judged by (DESIGN section 4)."""
 
-from shared.toybox.captions import ActorFacts, SceneFacts, caption_facts, caption_scene, describe_scene
-from shared.toybox.palette import BACKGROUNDS, COLORS
-from shared.toybox.reading import read_scene
-from shared.toybox.sampling import sample_scene
-from shared.toybox.scenes import Actor, Scene, render_scene
-from shared.toybox.vocabulary import (
+from shared.toybox.scenes.captions import (
+    ActorFacts,
+    SceneFacts,
+    caption_facts,
+    caption_scene,
+    describe_scene,
+)
+from shared.toybox.scenes.reading import read_scene
+from shared.toybox.scenes.sampling import sample_scene
+from shared.toybox.scenes.scene import Actor, Scene, render_scene
+from shared.toybox.scenes.vocabulary import (
+    BACKGROUNDS,
     CAMERAS,
+    COLORS,
     HELD_OUT,
     MATERIALS,
     MOTIONS,

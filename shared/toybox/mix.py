@@ -7,11 +7,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.errors import InputError
-from shared.toybox.captions import SceneFacts, caption_scene, describe_scene
-from shared.toybox.puppet_captions import PuppetFacts, caption_puppet, caption_skeleton, describe_puppet
-from shared.toybox.puppets import Puppet, render_puppet, sample_puppet
-from shared.toybox.sampling import Split, sample_scene
-from shared.toybox.scenes import Scene, render_scene
+from shared.toybox.puppets.captions import (
+    PuppetFacts,
+    caption_puppet,
+    caption_skeleton,
+    describe_puppet,
+)
+from shared.toybox.puppets.puppet import Puppet, render_puppet, sample_puppet
+from shared.toybox.scenes.captions import SceneFacts, caption_scene, describe_scene
+from shared.toybox.scenes.sampling import Split, sample_scene
+from shared.toybox.scenes.scene import Scene, render_scene
 
 Kind = Literal["plain", "pair", "camera", "material", "puppet", "skeleton"]
 

@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from shared.toybox.captions import describe_scene
 from shared.toybox.judges.puppets import validate_puppets
 from shared.toybox.judges.scenes import judge_scene, score_scene
 from shared.toybox.judges.sounds import validate_sounds
-from shared.toybox.sampling import Split, sample_scene
-from shared.toybox.scenes import render_scene
+from shared.toybox.scenes.captions import describe_scene
+from shared.toybox.scenes.sampling import Split, sample_scene
+from shared.toybox.scenes.scene import render_scene
 
 WORLDS: dict[str, dict[str, Any]] = {
     "one object": {"actors": 1},

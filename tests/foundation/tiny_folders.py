@@ -4,8 +4,9 @@ import pytest
 import torch
 from tiny_models import STARTER_VAE, TINY_TRANSFORMER
 
-from foundation.request import ModelDefaults
-from foundation.text.starter import (
+from foundation.checkpoints.defaults import ModelDefaults
+from foundation.checkpoints.model_folder import write_defaults, write_index
+from foundation.models.text.starter import (
     build_clip,
     build_mllm,
     chat_tokenizer,
@@ -13,10 +14,9 @@ from foundation.text.starter import (
     save_starter,
     train_tokenizer,
 )
+from foundation.models.transformer.model import VideoTransformer
+from foundation.models.vae.model import CausalVideoVAE
 from foundation.training.config import StarterSize
-from foundation.transformer.model import VideoTransformer
-from foundation.vae.model import CausalVideoVAE
-from foundation.weights.folder import write_defaults, write_index
 from shared.config import Size
 
 TEXTS = ["a red circle moves right on a gray background", "system user assistant video image \n\n"] * 20

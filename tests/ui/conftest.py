@@ -1,7 +1,7 @@
 import fake_commands  # noqa: F401  (its command joins the table)
 import pytest
 
-from ui.files import Files
+from ui.jobs.files import Files
 from ui.jobs.queue import Queue
 
 

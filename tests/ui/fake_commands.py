@@ -9,7 +9,7 @@ from pathlib import Path
 from shared.config import check, setting
 from shared.console import note
 from shared.errors import InputError
-from ui.commands import COMMANDS, Command
+from ui.jobs.commands import COMMANDS, Command
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from servers import serving
 
-from ui.models import STARTER
+from ui.page.models import STARTER
 
 pytestmark = pytest.mark.slow
 
@@ -291,7 +291,7 @@ def test_a_button_acts_on_what_it_showed_when_it_was_pressed(page):
 def test_gradio_client_drives_the_page(server):
     from gradio_client import Client
 
-    from ui.forms import Form
+    from ui.page.forms import Form
 
     client = Client(server.address, verbose=False)
     form = Form("t2v", each=None)

@@ -14,10 +14,10 @@ from fastapi import FastAPI
 from gradio_client import Client
 
 from ui.app import mount
-from ui.commands import find_command
-from ui.files import Files
+from ui.jobs.commands import find_command
+from ui.jobs.files import Files
 from ui.jobs.queue import Queue
-from ui.tabs import TABS
+from ui.page.tabs import TABS
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "ui.md"
 COMMANDS = [tab.command for tab in TABS]

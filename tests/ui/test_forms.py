@@ -4,15 +4,15 @@ import dataclasses
 
 import pytest
 
-from foundation.request import check_size
-from foundation.weights.defaults import read_defaults
+from foundation.checkpoints.defaults import read_defaults
+from foundation.models.geometry import check_size
 from shared.config import Size, from_mapping, settings, to_mapping
 from shared.errors import InputError
-from ui.commands import COMMANDS, HOSTED, find_command
-from ui.controls import Choice, Control, Digits, Drop, Lines, Number, Switch
-from ui.forms import Form, fields
-from ui.models import STARTER, defaults, placeholders, sizes
-from ui.tabs import TABS
+from ui.jobs.commands import COMMANDS, HOSTED, find_command
+from ui.page.controls import Choice, Control, Digits, Drop, Lines, Number, Switch
+from ui.page.forms import Form, fields
+from ui.page.models import STARTER, defaults, placeholders, sizes
+from ui.page.tabs import TABS
 
 OURS = [name for name in COMMANDS if name != "fake"]
 

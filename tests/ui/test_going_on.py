@@ -8,10 +8,10 @@ import pytest
 import torch
 from PIL import Image
 
+from foundation.checkpoints.registry import STARTER
 from foundation.flow.sampler import sample
 from foundation.flow.schedule import flow_sigmas
-from foundation.vae.model import CausalVideoVAE
-from foundation.weights.registry import STARTER
+from foundation.models.vae.model import CausalVideoVAE
 from ui.jobs.checkpoints import Checkpoints, fingerprint
 from ui.jobs.claims import Claims
 from ui.jobs.host import JobHost, Stopped

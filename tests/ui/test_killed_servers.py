@@ -7,7 +7,7 @@ import time
 import pytest
 from servers import FAKE, Server
 
-from ui.client import Client
+from ui.client.client import Client
 
 CLIENTS, JOBS, KILLS = 20, 5, 3
 

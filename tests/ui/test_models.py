@@ -5,7 +5,7 @@ import pytest
 from foundation.runtime.estimate import RELEASED_MODEL, Clip
 from shared.config import Size
 from shared.errors import WeightsError
-from ui.models import check_starter, choices, describe_beyond, fitting
+from ui.page.models import check_starter, choices, describe_beyond, fitting
 
 GB = 1e9
 

@@ -7,13 +7,13 @@ from fastapi.testclient import TestClient
 from PIL import Image
 
 from shared.errors import InputError
-from shared.media.clip import Clip
+from shared.results.clip import Clip
 from ui.api.files import router
-from ui.gallery import Gallery, Shown
-from ui.moving import MOST_FRAMES, moving_preview
-from ui.panel import Panel
-from ui.results import Results
-from ui.tabs import TABS
+from ui.jobs.moving import MOST_FRAMES, moving_preview
+from ui.jobs.results import Results
+from ui.page.gallery import Gallery, Shown
+from ui.page.panel import Panel
+from ui.page.tabs import TABS
 
 
 def film(folder, name="a b.mkv", frames=9, side=32):

@@ -3,11 +3,11 @@
 import pytest
 
 from shared.config import parser
-from ui import forms
 from ui.api.schemas import command_schema
 from ui.cli import HERE
-from ui.commands import COMMANDS, HOSTED
-from ui.remote import with_server
+from ui.client.remote import with_server
+from ui.jobs.commands import COMMANDS, HOSTED
+from ui.page import forms
 
 NAMES = [name for name in COMMANDS if name != "fake"]
 

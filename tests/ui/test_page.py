@@ -13,7 +13,7 @@ from ui.app import mount
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory):
-    from ui.files import Files
+    from ui.jobs.files import Files
     from ui.jobs.queue import Queue
 
     files = Files(tmp_path_factory.mktemp("page") / "outputs")
@@ -87,7 +87,7 @@ from pathlib import Path
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from ui.app import mount
-from ui.files import Files
+from ui.jobs.files import Files
 from ui.jobs.queue import Queue
 
 files = Files(Path(sys.argv[1]))

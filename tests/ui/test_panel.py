@@ -7,16 +7,16 @@ import time
 import pytest
 
 from shared.errors import InputError
-from shared.provenance.receipt import canonical
-from ui.again import of_result
-from ui.gallery import Gallery, Shown
+from shared.receipts.receipt import canonical
 from ui.jobs.claims import Claims
 from ui.jobs.job import Progress
-from ui.page import EXAMPLES
-from ui.panel import Panel
-from ui.results import Results
-from ui.tabs import TABS
-from ui.views import span
+from ui.jobs.results import Results
+from ui.page.gallery import Gallery, Shown
+from ui.page.page import EXAMPLES
+from ui.page.panel import Panel
+from ui.page.reuse import of_result
+from ui.page.tabs import TABS
+from ui.page.views import span
 
 EVIL = "<img src=x onerror=alert(1)> ${alert(2)} `${alert(3)}`"
 

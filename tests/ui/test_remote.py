@@ -11,9 +11,9 @@ from servers import FAKE, Server, serving
 from shared.config import from_argv
 from shared.errors import InputError, ResourceError
 from ui import cli
-from ui.client import Client
-from ui.commands import COMMANDS
-from ui.remote import carry_out, with_server
+from ui.client.client import Client
+from ui.client.remote import carry_out, with_server
+from ui.jobs.commands import COMMANDS
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import openai
 import pytest
 from servers import REAL, Server, serving
 
-from shared.provenance import read_receipt, verify
+from shared.receipts import read_receipt, verify
 
 PROMPT = "a red circle moves right on a gray background"
 

@@ -24,7 +24,7 @@ from servers import FAKE, Server, serving
 
 from shared.errors import InputError
 from ui.api.schemas import command_schema
-from ui.commands import COMMANDS
+from ui.jobs.commands import COMMANDS
 
 
 @pytest.fixture(scope="module")

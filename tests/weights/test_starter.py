@@ -5,11 +5,11 @@ import json
 import pytest
 import torch
 
-from foundation.text import load_text_encoder
-from foundation.vae.model import CausalVideoVAE
-from foundation.weights.fingerprint import latents_sha256, text_sha256
-from foundation.weights.folder import COMPONENTS, FROZEN_FILE
-from foundation.weights.registry import STARTER
+from foundation.checkpoints.hashes import latents_sha256, text_sha256
+from foundation.checkpoints.model_folder import COMPONENTS, FROZEN_FILE
+from foundation.checkpoints.registry import STARTER
+from foundation.checkpoints.text_encoders import load_text_encoder
+from foundation.models.vae.model import CausalVideoVAE
 
 MIB = 2**20
 

@@ -8,10 +8,10 @@ from importlib import metadata
 
 from fastapi import FastAPI
 
-from ui.access import Gate
 from ui.api import chat, errors, events, files, jobs
+from ui.api.auth import Gate
 from ui.api.rewriter import Rewriter
-from ui.files import Files
+from ui.jobs.files import Files
 from ui.jobs.queue import Queue
 
 
@@ -27,7 +27,7 @@ def create_app(
     Args:
         queue: where jobs go.
         store: the output folder.
-        credentials: see `ui.access.Gate`, as the next two.
+        credentials: see `ui.api.auth.Gate`, as the next two.
         private: see there.
         largest_upload: bytes.
     """

@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 
 from shared.config import shorten
 from shared.errors import InputError, KinoraError, ResourceError
-from ui.files import FileNotThereError
+from ui.jobs.files import FileNotThereError
 from ui.jobs.store import JobNotFoundError, JobStateError
 
 STATUSES: tuple[tuple[type[KinoraError], int], ...] = (

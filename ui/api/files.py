@@ -19,9 +19,9 @@ from starlette.datastructures import UploadFile
 from shared.errors import InputError
 from shared.media.limits import MOST_AT_ONCE
 from ui.api.errors import REFUSALS
-from ui.files import FileNotThereError, Files, is_linked_elsewhere
+from ui.jobs.files import FileNotThereError, Files, is_linked_elsewhere
+from ui.jobs.moving import moving_preview
 from ui.jobs.queue import Queue
-from ui.moving import moving_preview
 
 SHOWN = (
     "video/",

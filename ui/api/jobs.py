@@ -10,7 +10,7 @@ from fastapi.responses import Response
 
 from ui.api.errors import REFUSALS, json_body
 from ui.api.schemas import command_schema
-from ui.commands import COMMANDS, Command
+from ui.jobs.commands import COMMANDS, Command
 from ui.jobs.job import Job, State
 from ui.jobs.queue import Queue
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from shared.config import RELEASED_SIZES, Size, kinds
-from ui.commands import Command
+from ui.jobs.commands import Command
 
 _TYPES: dict[Any, dict[str, Any]] = {
     bool: {"type": "boolean"},

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from shared.exports import lazily
+from shared.imports import lazily
 
 if TYPE_CHECKING:
     from ui.jobs.job import Job, Progress

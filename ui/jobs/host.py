@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from foundation.host import Host, Watcher
+from foundation.runtime.host import Host, Watcher
 from shared.errors import ResourceError
 from ui.jobs.checkpoints import Checkpoints, fingerprint
 from ui.jobs.claims import Claims

@@ -42,7 +42,7 @@ class Job:
 
     Attributes:
         id: such as `261122-044215-9f3c`; the files that it makes begin with it.
-        command: what it runs, see `ui.commands`.
+        command: what it runs, see `ui.jobs.commands`.
         settings: as they were asked for, files by their names in the output folder.
         state: where it stands.
         position: its place among all that wait; lower comes first.

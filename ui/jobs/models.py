@@ -31,7 +31,7 @@ class Models:
         return self._held is None
 
     def load(self, open_model: Callable[..., Any], *words: Any, **settings: Any) -> Any:
-        """See `foundation.host.Host.load`."""
+        """See `foundation.runtime.host.Host.load`."""
         key = (open_model, words, tuple(sorted(settings.items())))
         if self._held is None or key != self._key:
             self.free()

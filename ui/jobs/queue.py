@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from shared.errors import InputError
-from ui.commands import find_command
+from ui.jobs.commands import find_command
 from ui.jobs.job import ENDED, WAITING, Job, State, Wish
 from ui.jobs.store import Store, next_revision
 
@@ -24,7 +24,7 @@ class Queue(Store):
         """Put a job at the end of the queue.
 
         Args:
-            command: see `ui.commands`.
+            command: see `ui.jobs.commands`.
             settings: JSON values; files by their names in the output folder.
             ticket: the caller's own name for it; whoever comes again with one gets the job that is there.
 

@@ -11,8 +11,8 @@ from typing import Any
 
 from shared.config import shorten
 from shared.errors import InputError
-from ui.files import Files
 from ui.jobs.database import Database
+from ui.jobs.files import Files
 from ui.jobs.job import ENDED, Job, Progress, State
 
 _COLUMNS = (

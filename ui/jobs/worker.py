@@ -21,10 +21,10 @@ from typing import Any, TypeVar
 
 from shared.console import PROGRAM, note
 from shared.errors import InputError, KinoraError, ResourceError
-from ui.commands import find_command
-from ui.files import Files
 from ui.jobs.claims import Claims
+from ui.jobs.commands import find_command
 from ui.jobs.database import Lock
+from ui.jobs.files import Files
 from ui.jobs.host import JobHost, Stopped
 from ui.jobs.job import AFTER_WISH, Job, State
 from ui.jobs.models import Models, give_memory_back

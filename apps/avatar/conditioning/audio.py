@@ -21,7 +21,7 @@ from torch.nn import functional
 from whisper.audio import HOP_LENGTH, SAMPLE_RATE, log_mel_spectrogram
 from whisper.model import AudioEncoder
 
-from foundation.weights.pickles import check_pickle
+from foundation.checkpoints.pickles import check_pickle
 from shared.errors import InputError, WeightsError
 
 FEATURE_RATE = SAMPLE_RATE / HOP_LENGTH / 2

@@ -11,11 +11,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from apps.avatar.conditioning.faces import mask_tokens
-from foundation.transformer.conditioning import Conditioning, Context, TextConditioning
-from foundation.transformer.cross_attention import inject_cross_attention
-from foundation.transformer.embeddings import PatchProjection, VectorEmbedding, sinusoid
-from foundation.transformer.model import VideoTransformer, widen_patch_embedding
-from foundation.weights.stored import StoredModel
+from foundation.models.stored import StoredModel
+from foundation.models.transformer.conditioning import Conditioning, Context, TextConditioning
+from foundation.models.transformer.cross_attention import inject_cross_attention
+from foundation.models.transformer.embeddings import PatchProjection, VectorEmbedding, sinusoid
+from foundation.models.transformer.model import VideoTransformer, widen_patch_embedding
 from shared.errors import ConfigError
 
 AUDIO, EXPRESSION = "audio", "expression"

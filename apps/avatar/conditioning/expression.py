@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from foundation.weights.stored import StoredModel
+from foundation.models.stored import StoredModel
 
 CROP_MARGIN = 0.1
 """Share of the face's size that its crop reaches beyond the box, on every side."""

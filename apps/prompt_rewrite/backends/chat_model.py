@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Self
 import torch
 from transformers import TextStreamer
 
+from foundation.checkpoints.text_encoders import load_causal_lm, load_tokenizer
 from foundation.runtime.device import choose_device
-from foundation.text.loading import load_causal_lm, load_tokenizer
 from shared.errors import InputError, WeightsError
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from apps.prompt_rewrite.backends import BeyondReach, OnText, Task
 from apps.prompt_rewrite.languages import detect, normal_form
-from foundation.weights.registry import STARTER
+from foundation.checkpoints.registry import STARTER
 from shared.config import local_path
 from shared.errors import WeightsError
 

@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from shared.toybox import puppet_captions as puppets
-from shared.toybox import wording
-from shared.toybox.puppets import HAIR_STYLES
+from shared.toybox.puppets import captions as puppets
+from shared.toybox.puppets.puppet import HAIR_STYLES
+from shared.toybox.scenes import wording
 
 
 def strings(table: Any) -> Iterator[str]:

@@ -1,6 +1,6 @@
 """The audio codec of video-to-audio: waveforms to latents and back."""
 
-from shared.exports import lazily
+from shared.imports import lazily
 
 _HOMES = {
     "Codec": "codec",

@@ -30,9 +30,9 @@ class Evaluation(EvaluationRequest):
 
 def evaluate(request: Evaluation) -> Scores:
     """Judge the codec in a model's folder `v2a`."""
+    from apps.v2a.checkpoints import FOLDER
     from apps.v2a.codec.codec import load_codec
-    from apps.v2a.weights import FOLDER
-    from foundation.weights.registry import resolve
+    from foundation.checkpoints.registry import resolve
 
     return evaluate_codec(load_codec(resolve(request.model) / FOLDER), request.count)
 
@@ -49,7 +49,7 @@ def evaluate_codec(codec: Codec, count: int, seed: int = 0) -> Scores:
     from apps.v2a.codec.mel import log_mel
     from foundation.evaluation.report import Scores, Tally
     from shared.toybox.judges.sounds import find_onsets, match_onsets, score_sound
-    from shared.toybox.sounds import toy_sound
+    from shared.toybox.sounds.sound import toy_sound
 
     tally = Tally()
     errors: dict[str, list[Tensor]] = {"round trip": [], "mel VAE alone": [], "vocoder alone": []}

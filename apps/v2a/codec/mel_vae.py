@@ -15,8 +15,8 @@ from diffusers.utils.accelerate_utils import apply_forward_hook
 from torch import Tensor, nn
 
 from apps.v2a.codec.mel import MelSpec
-from foundation.vae.layers import ChannelRMSNorm
-from foundation.weights.stored import StoredModel
+from foundation.models.stored import StoredModel
+from foundation.models.vae.layers import ChannelRMSNorm
 from shared.errors import ConfigError, InputError
 
 

@@ -19,9 +19,8 @@ import yaml
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from apps.v2a.codec.mel import MelSpec
-from apps.v2a.codec.refinement import refined
-from foundation.weights.reading import read_tensors
+from apps.v2a.codec.mel import MelSpec, refined
+from foundation.checkpoints.tensors import read_tensors
 from shared.errors import ConfigError, InputError, WeightsError, first_line
 from shared.media.files import replacing
 

@@ -1,4 +1,4 @@
-"""What is heard when: speech, music and other sounds, frame by frame, and the class of a clip that follows from it."""
+"""When a soundtrack is active, and where it is silent."""
 
 from __future__ import annotations
 
@@ -6,9 +6,36 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol, get_args
 
+import numpy as np
+from numpy.typing import NDArray
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+
+LEVEL = -60.0
+"""dB of full scale below which a stretch is quiet."""
+
+STRETCH = 0.02
+"""Seconds whose level is measured."""
+
+PAUSE = 1.5
+"""Seconds that quiet has to last between two sounds to be silence: what falls between a ball's bounces belongs to
+them."""
+
+
+def silent_share(waveform: NDArray[np.floating], sample_rate: int) -> float:
+    """Share of samples (N,) before the first sound, after the last, and in pauses; 1 for fewer than fill a stretch."""
+    size = max(round(STRETCH * sample_rate), 1)
+    stretches = waveform[: len(waveform) // size * size].reshape(-1, size)
+    if not len(stretches):
+        return 1.0
+    quiet = 10 * np.log10(np.square(stretches, dtype=np.float64).mean(axis=1) + 1e-20) < LEVEL
+    least = round(PAUSE / STRETCH)
+    pauses = [(a, b) for a, b in runs(quiet) if a == 0 or b == len(quiet) or b - a >= least]
+    return sum(stop - start for start, stop in pauses) / len(quiet)
+
 
 Tag = Literal["speech", "music", "sound"]
 TAGS: tuple[Tag, ...] = get_args(Tag)

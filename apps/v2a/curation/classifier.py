@@ -10,7 +10,7 @@ import torch
 from safetensors import SafetensorError
 
 from apps.v2a.curation.activity import TAGS, Activity, Tag
-from foundation.weights.fingerprint import files_sha256
+from foundation.checkpoints.hashes import files_sha256
 from shared.errors import WeightsError, first_line
 
 if TYPE_CHECKING:

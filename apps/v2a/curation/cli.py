@@ -13,7 +13,7 @@ from shared.errors import InputError, WeightsError
 if TYPE_CHECKING:
     from apps.v2a.curation.activity import Detector
     from apps.v2a.curation.scoring import ConsistencyScorer
-    from foundation.data.folder import Folder
+    from foundation.data.folder.folder import Folder
 
 DESCRIPTION = "Clips whose sound is worth learning: with a sound, tagged, scored, and captioned."
 
@@ -30,12 +30,12 @@ def main(argv: list[str]) -> None:
 
 def curate(request: CurationRequest) -> Path:
     """Carry out a request; the folder that training reads."""
-    from apps.v2a.captions import entry_captions
+    from apps.v2a.checkpoints import read_defaults
+    from apps.v2a.conditioning.captions import entry_captions
     from apps.v2a.curation import output
     from apps.v2a.curation.listening import Listener
     from apps.v2a.curation.selection import select
-    from apps.v2a.weights import read_defaults
-    from foundation.data.folder import check_folder, read_folder
+    from foundation.data.folder.folder import check_folder, read_folder
 
     check_folder(request.root)
     output.check_place(request.place)
@@ -57,8 +57,8 @@ def curate(request: CurationRequest) -> Path:
 
 def _weights(model: str) -> Path:
     """The folder of a model's sound weights, whichever of its parts are there."""
-    from apps.v2a.weights import FOLDER
-    from foundation.weights.registry import resolve
+    from apps.v2a.checkpoints import FOLDER
+    from foundation.checkpoints.registry import resolve
 
     own = local_path(model)
     if (own / "mel_vae").is_dir():

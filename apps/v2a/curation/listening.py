@@ -9,13 +9,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from apps.v2a.curation.activity import TAGS, Category, Detector, Span, Tag, category_of
-from apps.v2a.curation.silence import silent_share
-from apps.v2a.layout import AudioLayout
+from apps.v2a.curation.activity import TAGS, Category, Detector, Span, Tag, category_of, silent_share
+from apps.v2a.model.layout import AudioLayout
 from apps.v2a.request import LONGEST_SECONDS
-from foundation.data.folder import Item
-from foundation.data.record import FileRecord
-from foundation.weights.record import cache_folder
+from foundation.checkpoints.hashes import cache_folder
+from foundation.data.folder.folder import Item
+from foundation.data.folder.survey import FileRecord
 from shared.errors import InputError
 from shared.media.sound import Sound, read_sound
 

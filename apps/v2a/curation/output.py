@@ -8,7 +8,7 @@ from pathlib import Path
 
 from apps.v2a.curation.activity import CATEGORIES
 from apps.v2a.curation.selection import Verdict
-from foundation.data.planning import aligned
+from foundation.data.folder.planning import aligned
 from shared.console import printable
 from shared.errors import InputError
 from shared.media.files import check_writable, refusal, replacing

@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from apps.v2a.checkpoints import read_defaults
 from apps.v2a.codec import MelSpec, load_mel_vae, log_mel
-from apps.v2a.consistency import ConsistencyModel
-from apps.v2a.layout import AudioLayout, sample_times, shown_at
-from apps.v2a.preprocess import watch
-from apps.v2a.weights import read_defaults
-from foundation.weights.fingerprint import files_sha256
-from foundation.weights.loading import load_folder
+from apps.v2a.conditioning.sampled_frames import watch
+from apps.v2a.model.consistency import ConsistencyModel
+from apps.v2a.model.layout import AudioLayout, sample_times, shown_at
+from foundation.checkpoints.hashes import files_sha256
+from foundation.checkpoints.loading import load_folder
 from shared.media.sound import Sound
 
 PART = "consistency"

@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from apps.v2a.captions import MUSIC, NONE, SOUND, SPEECH, merged, parts_of
+from apps.v2a.conditioning.captions import MUSIC, NONE, SOUND, SPEECH, merged, parts_of
 from apps.v2a.curation.listening import Heard, Listener
 from apps.v2a.curation.request import CurationRequest
-from foundation.data.captions import Captions
-from foundation.data.folder import Folder, Item
+from foundation.data.folder.captions import Captions
+from foundation.data.folder.folder import Folder, Item
 from shared.console import progress
 from shared.errors import InputError
 

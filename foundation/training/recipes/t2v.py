@@ -6,16 +6,24 @@ from pathlib import Path
 
 import torch
 
+from foundation.checkpoints.loading import load_model
+from foundation.checkpoints.model_folder import (
+    COMPONENTS,
+    FROZEN_FILE,
+    AppRecord,
+    name_of_base,
+    write_defaults,
+    write_index,
+    write_record,
+    write_training,
+)
+from foundation.checkpoints.registry import locate
+from foundation.models.transformer import VideoTransformer
 from foundation.training.checkpoint import read_averaged
 from foundation.training.config import T2VConfig as Config
 from foundation.training.config import TransformerModel, starting_point
-from foundation.training.flow_recipe import Encoders, train_flow
+from foundation.training.flow import Encoders, train_flow
 from foundation.training.trainer import processes
-from foundation.transformer import VideoTransformer
-from foundation.weights.app_folder import AppRecord, name_of_base, write_record
-from foundation.weights.folder import COMPONENTS, FROZEN_FILE, write_defaults, write_index, write_training
-from foundation.weights.loading import load_model
-from foundation.weights.registry import locate
 from shared.console import note
 
 

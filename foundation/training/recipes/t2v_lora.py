@@ -5,14 +5,14 @@ from pathlib import Path
 
 import torch
 
+from foundation.checkpoints.loading import load_model
+from foundation.checkpoints.lora.adapters import save_lora
+from foundation.checkpoints.model_folder import write_training
+from foundation.checkpoints.registry import locate
+from foundation.models.transformer import VideoTransformer
 from foundation.training.config import T2VLoRAConfig as Config
-from foundation.training.flow_recipe import Encoders, train_flow
+from foundation.training.flow import Encoders, train_flow
 from foundation.training.trainer import processes
-from foundation.transformer import VideoTransformer
-from foundation.weights.folder import write_training
-from foundation.weights.loading import load_model
-from foundation.weights.lora.adapters import save_lora
-from foundation.weights.registry import locate
 
 
 def run(config: Config) -> Path:

@@ -12,7 +12,17 @@ import torch
 from tokenizers import Tokenizer
 from torch import nn
 
-from foundation.text.starter import (
+from foundation.checkpoints.model_folder import write_training
+from foundation.data.loading import Samples
+from foundation.data.toybox.chats import (
+    CaptionSamples,
+    ChatCodec,
+    ChatSamples,
+    EyesSamples,
+    tokenizer_texts,
+)
+from foundation.data.toybox.clips import rendered_clips
+from foundation.models.text.starter import (
     build_clip,
     build_mllm,
     chat_tokenizer,
@@ -23,9 +33,7 @@ from foundation.text.starter import (
 )
 from foundation.training.checkpoint import read_averaged
 from foundation.training.config import TextConfig as Config
-from foundation.training.loading import Samples
-from foundation.training.text_data import CaptionSamples, ChatCodec, ChatSamples, EyesSamples, tokenizer_texts
-from foundation.training.text_model import (
+from foundation.training.text_objectives import (
     BindingObjective,
     ClipObjective,
     EyesObjective,
@@ -33,9 +41,7 @@ from foundation.training.text_model import (
     TextLearner,
     rescale,
 )
-from foundation.training.toy_clips import rendered_clips
 from foundation.training.trainer import Trainer, processes
-from foundation.weights.folder import write_training
 
 COMMON_WORDS = Path(__file__).parents[1] / "english.txt"
 """Words of prompts about anything, so that the tokenizer has pieces for what the toybox does not know."""

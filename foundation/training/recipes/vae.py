@@ -8,22 +8,21 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from foundation.checkpoints.loading import load_model
+from foundation.checkpoints.model_folder import write_training
+from foundation.checkpoints.registry import locate
+from foundation.data.toybox.clips import rendered_clips
+from foundation.models.vae.model import CausalVideoVAE
+from foundation.models.vae.tiling import Tiling
 from foundation.training.checkpoint import read_averaged
-from foundation.training.clip_crops import ClipCrops
 from foundation.training.config import VAEConfig as Config
 from foundation.training.config import VAEModel
-from foundation.training.toy_clips import rendered_clips
 from foundation.training.trainer import Trainer, processes
-from foundation.vae.deeper import deepened
-from foundation.vae.discriminator import PatchDiscriminator
-from foundation.vae.losses import VAELearner, VAEObjective
-from foundation.vae.model import CausalVideoVAE
-from foundation.vae.perceptual import perceptual_distance
-from foundation.vae.silent import wake_silent_channels
-from foundation.vae.tiling import Tiling
-from foundation.weights.folder import write_training
-from foundation.weights.loading import load_model
-from foundation.weights.registry import locate
+from foundation.training.vae.crops import ClipCrops
+from foundation.training.vae.discriminator import PatchDiscriminator
+from foundation.training.vae.losses import VAELearner, VAEObjective
+from foundation.training.vae.perceptual import perceptual_distance
+from foundation.training.vae.surgery import deepened, wake_silent_channels
 
 SCALE_CLIPS = 200
 """Clips that the scale of the latents is measured on."""

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from shared.toybox.judges.segmentation import Array, Blob
-from shared.toybox.shapes import OUTLINES, SURFACES, glass_opacity
-from shared.toybox.vocabulary import SHAPES
+from shared.toybox.scenes.shapes import OUTLINES, SURFACES, glass_opacity
+from shared.toybox.scenes.vocabulary import SHAPES
 
 SYMMETRY = {"circle": 0, "ring": 0, "square": 4, "triangle": 3, "star": 5, "cross": 4}
 """Rotations that leave a shape as it is; 0: all."""

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
-from shared.toybox.palette import BACKGROUNDS, COLORS, Rgb
-from shared.toybox.puppet_drawing import CHEEK, EYE, INK, MOUTH, shade
-from shared.toybox.puppet_tracks import Array
-from shared.toybox.puppets import HAIRS, SKINS
+from shared.toybox.puppets.drawing import CHEEK, EYE, INK, MOUTH, shade
+from shared.toybox.puppets.puppet import HAIRS, SKINS
+from shared.toybox.puppets.tracks import Array
+from shared.toybox.scenes.vocabulary import BACKGROUNDS, COLORS, Rgb
 
 STAGE = 64
 EYE_TO_MOUTH = 9.0

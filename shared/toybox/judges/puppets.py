@@ -22,11 +22,11 @@ from shared.toybox.judges.puppet_face import (
     to_stage,
 )
 from shared.toybox.judges.skeletons import joint_error
-from shared.toybox.puppet_captions import PuppetFacts, describe_puppet
-from shared.toybox.puppet_figure import PALM
-from shared.toybox.puppet_keypoints import LEFT_EYE, LEFT_WRIST, MOUTH_MIDDLE, RIGHT_EYE, RIGHT_WRIST
-from shared.toybox.puppet_tracks import Array
-from shared.toybox.puppets import PuppetClip, render_puppet, sample_puppet
+from shared.toybox.puppets.captions import PuppetFacts, describe_puppet
+from shared.toybox.puppets.figure import PALM
+from shared.toybox.puppets.keypoints import LEFT_EYE, LEFT_WRIST, MOUTH_MIDDLE, RIGHT_EYE, RIGHT_WRIST
+from shared.toybox.puppets.puppet import PuppetClip, render_puppet, sample_puppet
+from shared.toybox.puppets.tracks import Array
 
 LEAST_SEEN = 0.3
 """Share of frames with two open eyes below which there is no puppet to judge."""

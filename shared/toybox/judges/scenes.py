@@ -7,11 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.errors import InputError
-from shared.toybox.captions import ActorFacts, SceneFacts
 from shared.toybox.judges.motion import CameraPath, follow_camera, judge_camera, judge_motion
 from shared.toybox.judges.outlines import judge_outline
 from shared.toybox.judges.segmentation import Blob, Ground, find_blobs, find_ground
 from shared.toybox.judges.surfaces import judge_color, judge_material, unmix
+from shared.toybox.scenes.captions import ActorFacts, SceneFacts
 
 ATTRIBUTES = ("color", "shape", "motion", "material")
 

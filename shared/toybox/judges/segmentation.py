@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from shared.toybox.palette import BACKGROUNDS
+from shared.toybox.scenes.vocabulary import BACKGROUNDS
 
 Array = NDArray[np.floating]
 

@@ -5,8 +5,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from shared.toybox.judges.puppet_face import square_distances, to_stage
-from shared.toybox.puppet_tracks import Array
-from shared.toybox.skeleton import JOINT_COLORS, LIMB_DIM, openpose_joints
+from shared.toybox.puppets.skeleton import JOINT_COLORS, LIMB_DIM, openpose_joints
+from shared.toybox.puppets.tracks import Array
 
 DIM = 255.0 * LIMB_DIM + 12.0
 """Brightness of the limbs, up to which a pixel is not part of a joint."""

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.errors import InputError
-from shared.toybox.impacts import SAMPLE_RATE, VOICES, impact
-from shared.toybox.sounds import SoundFacts, toy_sound
+from shared.toybox.sounds.impacts import SAMPLE_RATE, VOICES, impact
+from shared.toybox.sounds.sound import SoundFacts, toy_sound
 
 Samples = NDArray[np.floating]
 Array = NDArray[np.float64]

@@ -6,9 +6,8 @@ from scipy import ndimage
 
 from shared.toybox.judges.outlines import SYMMETRY, Outline
 from shared.toybox.judges.segmentation import Array, Blob, Ground
-from shared.toybox.palette import COLORS
-from shared.toybox.shapes import DARK, GLASS_OPACITY, OUTLINES, SURFACES, glass_opacity
-from shared.toybox.vocabulary import MATERIALS
+from shared.toybox.scenes.shapes import DARK, GLASS_OPACITY, OUTLINES, SURFACES, glass_opacity
+from shared.toybox.scenes.vocabulary import COLORS, MATERIALS
 
 _GRAINS = tuple(float(grain) for grain in np.arange(6) * (np.pi / 3))
 """Phases that are tried for a material whose pattern may lie anywhere."""

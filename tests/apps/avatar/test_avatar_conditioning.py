@@ -27,9 +27,9 @@ from apps.avatar.conditioning.timing import (
     latent_intervals,
     sample_steps,
 )
-from foundation.transformer import Conditioning, TextConditioning, VideoTransformer
+from foundation.models.transformer import Conditioning, TextConditioning, VideoTransformer
 from shared.errors import ConfigError, InputError, WeightsError
-from shared.toybox.puppets import make_tracks, render_puppet, sample_puppet, with_mouth
+from shared.toybox.puppets.puppet import make_tracks, render_puppet, sample_puppet, with_mouth
 
 RATES = (8.0, 12.5, 24.0, 25.0, 29.97, 30.0)
 

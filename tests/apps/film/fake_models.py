@@ -8,14 +8,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from apps.v2a.layout import AudioLayout
-from apps.v2a.weights import SoundDefaults, write_defaults
-from foundation.request import ModelDefaults
-from foundation.weights.registry import INDEX_FILE, PARTS, WEIGHTED
+from apps.v2a.checkpoints import SoundDefaults, write_defaults
+from apps.v2a.model.layout import AudioLayout
+from foundation.checkpoints.defaults import ModelDefaults
+from foundation.checkpoints.registry import INDEX_FILE, PARTS, WEIGHTED
 from shared.config import Size
-from shared.media import Clip
 from shared.media.sound import Sound
-from shared.media.soundtrack import Soundtrack
+from shared.results import Clip
+from shared.results.soundtrack import Soundtrack
 
 STORY = """
 seed: 7
@@ -129,7 +129,7 @@ class FakeSound(Fake):
     defaults = SoundDefaults(AudioLayout(), steps=SOUND_STEPS)
 
     def __call__(self, video, prompt="", *, seed, steps, on_step, music, voice, **settings):
-        from shared.media import read_clip
+        from shared.results import read_clip
 
         about = {"seed": seed, "music": music, "voice": voice, **settings}
         self.calls.append(("v2a", prompt, about))
@@ -140,7 +140,7 @@ class FakeSound(Fake):
 
 
 PIPELINES = {
-    "foundation.pipeline": {"TextToVideoPipeline": FakeVideo},
+    "foundation.t2v.pipeline": {"TextToVideoPipeline": FakeVideo},
     "apps.i2v.pipeline": {"ImageToVideoPipeline": FakePictured},
     "apps.v2a.pipeline": {"VideoToAudioPipeline": FakeSound},
 }

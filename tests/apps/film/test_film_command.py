@@ -12,23 +12,24 @@ import numpy as np
 import pytest
 from fake_models import SOUND_STEPS, STEPS, STORY, STORY_PARTS, Fake, made
 
-from apps.film import FilmRequest, cli, making
+from apps.film import FilmRequest, cli, run
 from apps.film.plan import plan
-from foundation.host import Host, Watcher
-from shared import provenance
+from foundation.runtime.host import Host, Watcher
+from shared import receipts
 from shared.errors import WeightsError
-from shared.media import Clip, read_clip, read_sound
+from shared.media import read_sound
 from shared.media.picture import write_png
 from shared.media.sound import Sound
-from shared.media.soundtrack import Soundtrack
+from shared.results import Clip, read_clip
+from shared.results.soundtrack import Soundtrack
 
 
 def test_a_sentence_becomes_a_film_with_its_sound_and_receipt(film, place):
     said = film("a red circle moves right", "--seed", 3, "--sound-prompt", "it rolls")
     path = place / "film.mp4"
     assert said.out == f"{path}\n"
-    receipt = provenance.read_receipt(path)
-    assert provenance.verify(path).holds
+    receipt = receipts.read_receipt(path)
+    assert receipts.verify(path).holds
     assert (receipt["command"], receipt["seed"]) == ("film", 3)
     assert receipt["request"]["prompt"] == "a red circle moves right"
     (shot,) = receipt["details"]["shots"]
@@ -55,7 +56,7 @@ def test_films_made_at_once_have_names_of_their_own(place, model):
 
 def test_a_film_that_was_not_finished_goes_on_under_its_name(film, place, monkeypatch):
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr(making, "_join", fail_with(KeyboardInterrupt()))
+        patched.setattr(run, "_join", fail_with(KeyboardInterrupt()))
         film("a red circle", "--seed", 3, out="films")
     assert not (place / "films" / "a-red-circle-seed3.mp4").exists()
     assert film("a red circle", "--seed", 3, out="films").out.endswith("a-red-circle-seed3.mp4\n")
@@ -74,7 +75,7 @@ def test_shots_become_one_film_and_picture_and_sound_agree_to_the_sample(film, p
     assert made() == STORY_PARTS
     clip = read_clip(place / "film.mp4")
     assert len(clip.frames) == 5 + 9 + 5
-    receipt = provenance.read_receipt(place / "film.mp4")
+    receipt = receipts.read_receipt(place / "film.mp4")
     assert receipt["sound"] == {"channels": 1, "samples": round(19 / 8 * 16_000), "sample_rate": 16_000}
     with av.open(str(place / "film.mp4")) as container:
         track = container.streams.audio[0]
@@ -88,13 +89,13 @@ def test_shots_become_one_film_and_picture_and_sound_agree_to_the_sample(film, p
 def test_each_shot_is_a_clip_with_a_receipt_of_its_own(film, place):
     film("--scenes", place / "story.yaml")
     files = [place / "film.shots" / f"shot-{number:02}.mkv" for number in (1, 2, 3)]
-    receipts = [provenance.read_receipt(file) for file in files]
-    assert [receipt["command"] for receipt in receipts] == ["t2v", "i2v", "t2v"]
-    assert [receipt["seed"] for receipt in receipts] == [7, 8, 9]
+    of_shots = [receipts.read_receipt(file) for file in files]
+    assert [receipt["command"] for receipt in of_shots] == ["t2v", "i2v", "t2v"]
+    assert [receipt["seed"] for receipt in of_shots] == [7, 8, 9]
     frames = np.concatenate([read_clip(file).frames for file in files])
-    film_frames = provenance.read_receipt(place / "film.mp4")["raw_frames_sha256"]
+    film_frames = receipts.read_receipt(place / "film.mp4")["raw_frames_sha256"]
     assert Clip(frames, 8.0).save(place / "check.mkv")
-    assert provenance.read_receipt(place / "check.mkv")["raw_frames_sha256"] == film_frames
+    assert receipts.read_receipt(place / "check.mkv")["raw_frames_sha256"] == film_frames
 
 
 class Watching(Host):
@@ -122,14 +123,14 @@ def request(place, model, **settings):
 
 def test_a_film_is_one_run_with_one_result_to_its_host(place, model):
     host = Watching()
-    assert making.make(request(place, model), host) == host.results == [place / "film.mp4"]
+    assert run.make(request(place, model), host) == host.results == [place / "film.mp4"]
     total = 3 * STEPS + 2 * SOUND_STEPS
     assert host.runs == [("film", total)]
     assert host.steps == [(index, total) for index in range(total)]
-    details = provenance.read_receipt(place / "film.mp4")["details"]
+    details = receipts.read_receipt(place / "film.mp4")["details"]
     assert details["job"] == "42"
     host = Watching()
-    making.make(request(place, model, shot=(3,)), host)
+    run.make(request(place, model, shot=(3,)), host)
     assert host.runs == [("film", STEPS)]
 
 
@@ -165,10 +166,10 @@ def test_prompts_are_rewritten_before_anything_is_loaded(film, place, monkeypatc
         assert Fake.loads == []
         return [(f"{prompt}, in full", {"rewrite": {"original": prompt}}) for prompt in prompts]
 
-    monkeypatch.setattr(making, "rewrite_all", rewrite)
+    monkeypatch.setattr(run, "rewrite_all", rewrite)
     film("--scenes", place / "story.yaml", "--rewrite", "normal")
     assert ("i2v", "it bounces, in full") in made()
-    shots = provenance.read_receipt(place / "film.mp4")["details"]["shots"]
+    shots = receipts.read_receipt(place / "film.mp4")["details"]["shots"]
     assert shots[1]["picture"]["details"]["rewrite"] == {"original": "it bounces"}
     film("--scenes", place / "story.yaml", "--rewrite", "normal")
     assert made() == []
@@ -178,7 +179,7 @@ def test_a_film_without_sound_has_no_track(film, place):
     film("--scenes", place / "story.yaml", "--sound", "off")
     with av.open(str(place / "film.mp4")) as container:
         assert not container.streams.audio
-    assert "sound" not in provenance.read_receipt(place / "film.mp4")
+    assert "sound" not in receipts.read_receipt(place / "film.mp4")
 
 
 def test_missing_sound_weights_are_named_and_only_an_asked_for_sound_waits_for_them(film, place, model):
@@ -225,7 +226,7 @@ def test_a_clip_that_is_there_is_a_shot_with_its_own_sound(film, place):
     clip = read_clip(place / "film.shots" / "shot-01.mkv")
     assert clip.frames.shape == (10, 32, 32, 3)
     assert [int(frame[16, 16, 0]) for frame in clip.frames[:3]] == [0, 24, 48]  # every third frame
-    receipt = provenance.read_receipt(place / "film.mp4")
+    receipt = receipts.read_receipt(place / "film.mp4")
     assert receipt["sound"]["sample_rate"] == 44_100 and receipt["sound"]["channels"] == 2
     assert receipt["sound"]["samples"] == round(15 / 8 * 44_100)
     film("--scenes", place / "story.yaml")
@@ -252,5 +253,5 @@ def test_pictures_of_a_one_sentence_film(film, place):
     write_png(np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8), place / "cat.png")
     film("the cat sleeps", "--image", place / "cat.png", "--seed", 2)
     assert made() == [("i2v", "the cat sleeps"), ("v2a", "")]
-    receipt = provenance.read_receipt(place / "film.mp4")
+    receipt = receipts.read_receipt(place / "film.mp4")
     assert receipt["details"]["inputs"]["image"]["name"] == "cat.png"

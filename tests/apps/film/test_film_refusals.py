@@ -8,11 +8,11 @@ import pytest
 from fake_models import made
 
 from apps.film import cli
-from apps.film.again import remake_parts
+from apps.film.rerun import remake_parts
 from shared.console import run
 from shared.errors import InputError
-from shared.media import Clip
 from shared.media.sound import Sound
+from shared.results import Clip
 
 
 @pytest.mark.parametrize(

@@ -10,12 +10,12 @@ from tiny_sound_folder import sound_folder
 
 from apps import registry
 from apps.film import cli
-from foundation import rerun
-from shared import provenance
+from foundation.rerun import rerun
+from shared import receipts
 from shared.errors import CheckFailed, InputError
-from shared.media import Clip, read_clip
 from shared.media.sound import Sound
-from shared.media.soundtrack import Soundtrack
+from shared.results import Clip, read_clip
+from shared.results.soundtrack import Soundtrack
 
 __all__ = ["i2v_folder", "model_folder", "sound_folder", "starter_folder"]
 
@@ -60,8 +60,8 @@ def again(*argv):
 
 
 def test_a_film_of_words_pictures_and_clips_is_as_it_was_written(made):
-    receipt = provenance.read_receipt(made / "film.mp4")
-    assert provenance.verify(made / "film.mp4").holds
+    receipt = receipts.read_receipt(made / "film.mp4")
+    assert receipts.verify(made / "film.mp4").holds
     assert receipt["picture"]["frames"] == 5 + 5 + 4
     kinds = [(shot["picture"].get("command"), bool(shot["sound"])) for shot in receipt["details"]["shots"]]
     assert kinds == [("t2v", True), ("i2v", True), (None, True)]
@@ -71,7 +71,7 @@ def test_a_film_of_words_pictures_and_clips_is_as_it_was_written(made):
 def test_every_pixel_and_sample_comes_out_again(made, tmp_path, capsys):
     again(made / "film.mp4", "--out", tmp_path / "again.mp4")
     assert "bit for bit" in capsys.readouterr().out
-    first, second = (provenance.read_receipt(path) for path in (made / "film.mp4", tmp_path / "again.mp4"))
+    first, second = (receipts.read_receipt(path) for path in (made / "film.mp4", tmp_path / "again.mp4"))
     for key in ("raw_frames_sha256", "raw_samples_sha256", "request", "weights_sha256"):
         assert first[key] == second[key]
     shutil.rmtree(made / "film.shots")
@@ -79,7 +79,7 @@ def test_every_pixel_and_sample_comes_out_again(made, tmp_path, capsys):
 
 
 def test_a_film_whose_samples_are_said_to_be_others_does_not_pass(made, tmp_path):
-    receipt = provenance.read_receipt(made / "film.mp4")
+    receipt = receipts.read_receipt(made / "film.mp4")
     told = {key: receipt[key] for key in ("command", "request", "runtime", "seed", "weights_sha256")}
     clip = read_clip(made / "film.mp4")
     silence = Sound(np.zeros((1, receipt["sound"]["samples"]), np.float32), receipt["sound"]["sample_rate"])

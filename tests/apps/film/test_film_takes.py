@@ -3,7 +3,7 @@
 import numpy as np
 from fake_models import STORY, STORY_PARTS, Fake, made
 
-from shared.media import read_clip
+from shared.results import read_clip
 
 
 def test_a_shot_begins_with_the_last_frame_of_the_one_before(film, place):

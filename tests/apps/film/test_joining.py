@@ -5,10 +5,10 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from apps.film.joining import joined
-from shared import provenance
-from shared.media import Clip, read_clip
+from apps.film.run import joined
+from shared import receipts
 from shared.media.picture import pixels_sha256
+from shared.results import Clip, read_clip
 
 FRAMES, HEIGHT, WIDTH, FPS = 9, 96, 128, 8.0
 SHOT = FRAMES * HEIGHT * WIDTH * 3
@@ -38,8 +38,8 @@ def test_the_film_has_every_frame_of_its_shots(tmp_path, shots):
     assert np.array_equal(np.stack(list(clip.frames)), frames)
     path = clip.save(tmp_path / "film.mkv")
     assert np.array_equal(read_clip(path).frames, frames)
-    assert provenance.verify(path).holds
-    receipt = provenance.read_receipt(path)
+    assert receipts.verify(path).holds
+    receipt = receipts.read_receipt(path)
     assert receipt["picture"] == {"frames": 27, "height": HEIGHT, "width": WIDTH, "fps": FPS}
     assert receipt["raw_frames_sha256"] == pixels_sha256(frames)
 

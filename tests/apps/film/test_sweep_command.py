@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from fake_models import Fake
 
-from apps.film.sweep import cli
-from apps.film.sweep.axes import read_axes
-from apps.film.sweep.commands import COMMANDS
+from apps.sweep import cli
+from apps.sweep.axes import read_axes
+from apps.sweep.commands import COMMANDS
 from shared.console import run
 from shared.errors import InputError
 from shared.media.picture import write_png
-from shared.provenance import read_receipt
+from shared.receipts import read_receipt
 
 
 @pytest.fixture

@@ -3,8 +3,8 @@
 import numpy as np
 from PIL import Image
 
-from apps.film.sweep.grid import CAPTION, GAP, SIDE, write_grid
-from shared.media.clip import Clip
+from apps.sweep.grid import CAPTION, GAP, SIDE, write_grid
+from shared.results.clip import Clip
 
 
 def clip(folder, name, level, frames=5):

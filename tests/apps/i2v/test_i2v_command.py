@@ -9,12 +9,12 @@ from PIL import Image
 
 from apps import registry
 from apps.i2v import cli
-from apps.i2v.keyframes import Keyframe
+from apps.i2v.conditioning.keyframes import Keyframe
 from apps.i2v.request import ImageToVideoRequest
-from foundation import rerun
+from foundation.rerun import rerun
 from shared.console import run
 from shared.errors import InputError
-from shared.provenance import read_receipt
+from shared.receipts import read_receipt
 
 PROMPT = "a red circle moves right"
 

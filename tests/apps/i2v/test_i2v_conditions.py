@@ -7,10 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tiny_models import tiny_transformer
 
-from apps.i2v.conditions import channels_of, condition_channels, keyframe_channels
-from apps.i2v.patterns import MOST_CONTINUED, MOST_KEYFRAMES, draw_pattern, windowed
-from apps.i2v.recipes.config import PatternShares
-from foundation.transformer import Conditioning, TextConditioning, VideoTransformer, widen_patch_embedding
+from apps.i2v.conditioning.channels import channels_of, condition_channels, keyframe_channels
+from apps.i2v.conditioning.extension import MOST_CONTINUED
+from apps.i2v.training.config import PatternShares
+from apps.i2v.training.patterns import MOST_KEYFRAMES, draw_pattern, windowed
+from foundation.models.transformer import (
+    Conditioning,
+    TextConditioning,
+    VideoTransformer,
+    widen_patch_embedding,
+)
 from shared.errors import ConfigError, InputError
 
 

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from apps.i2v import ImageToVideoPipeline, cli
-from apps.i2v.extension import context_of, extended, extended_frames
-from apps.i2v.latents import find_latents, latents_path, recovered, save_latents
+from apps.i2v.conditioning.extension import context_of, extended, extended_frames
+from apps.i2v.conditioning.latents_file import find_latents, latents_path, recovered, save_latents
 from shared.errors import InputError, ResourceError
-from shared.media import read_clip
-from shared.provenance import read_receipt
+from shared.receipts import read_receipt
+from shared.results import read_clip
 
 PROMPT = "a red circle moves right"
 

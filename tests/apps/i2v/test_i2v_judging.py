@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from apps.i2v import ImageToVideoPipeline, judging
-from apps.i2v.judging import _is_between, _is_steady, _kept, _seam, case_counts, held_out_loss, lab
+from apps.i2v import ImageToVideoPipeline, metrics
+from apps.i2v.metrics import _is_between, _is_steady, _kept, _seam, case_counts, held_out_loss, lab
 from foundation.evaluation.t2v import Sampling
 from foundation.evaluation.vae import reconstruct
 from shared.config import Size
@@ -12,7 +12,7 @@ from shared.toybox.mix import toy_clip
 
 
 def held_out(case, number=10):
-    clips = judging._held_out(case, 17, Size(64, 64))
+    clips = metrics._held_out(case, 17, Size(64, 64))
     return [next(clips) for _ in range(number)]
 
 
@@ -23,13 +23,13 @@ def test_colours_are_those_of_the_standard():
 
 
 def test_rendered_clips_are_steady_and_move_from_end_to_end():
-    clips = held_out(judging.BOTH_ENDS)
+    clips = held_out(metrics.BOTH_ENDS)
     assert all(_is_between(clip.frames) for clip in clips)
     assert all(_is_steady(clip.frames) for clip in clips + held_out("puppets"))
 
 
 def test_a_flash_and_a_clip_that_stands_still_and_jumps_are_seen():
-    frames = held_out(judging.BOTH_ENDS, 1)[0].frames
+    frames = held_out(metrics.BOTH_ENDS, 1)[0].frames
     flash = frames.copy()
     flash[8] = np.minimum(flash[8].astype(int) + 40, 255)
     assert not _is_steady(flash)
@@ -68,13 +68,13 @@ def test_the_loss_of_a_model_is_the_same_every_time(pipe):
 
 def test_every_figure_is_measured(pipe):
     shown = []
-    scores = judging.judge_pictures(
+    scores = metrics.judge_pictures(
         pipe, 2, Sampling(1, 2.0, 3.0, Size(64, 64)), lambda *clip: shown.append(clip)
     )
-    assert scores.shares.keys() == judging.CASES.keys()
+    assert scores.shares.keys() == metrics.CASES.keys()
     assert all({"picture", "steady"} <= row.keys() for row in scores.shares.values())
-    assert "between" in scores.shares[judging.BOTH_ENDS]
+    assert "between" in scores.shares[metrics.BOTH_ENDS]
     assert len(shown) == sum(case_counts(2).values())
-    shares, figures = judging.judge_extensions(pipe, 1, 1, 1.0, None)
+    shares, figures = metrics.judge_extensions(pipe, 1, 1, 1.0, None)
     assert {"colour", "seams"} == next(iter(shares.values())).keys()
     assert all(np.isfinite(list(figures.values())))

@@ -8,11 +8,12 @@ from PIL import Image
 from tiny_models import TINY_VAE, relative_difference, tiny_transformer, tiny_vae
 from transformers import CLIPImageProcessor
 
-from apps.i2v import ImageToVideoPipeline, semantics
+from apps.i2v import ImageToVideoPipeline
+from apps.i2v.conditioning import semantics
 from foundation import CausalVideoVAE, VideoTransformer
-from foundation.text.loading import load_clip, load_mllm, load_tokenizer
-from foundation.text.starter import ANSWER, IMAGE, PICTURE_TEMPLATE
-from foundation.text.templates import PromptTemplate
+from foundation.checkpoints.text_encoders import load_clip, load_mllm, load_tokenizer
+from foundation.models.text.starter import ANSWER, IMAGE, PICTURE_TEMPLATE
+from foundation.models.text.templates import PromptTemplate
 
 PROMPT, NEGATIVE = "a red circle moves right", "blue"
 STEPS, SEED, FRAMES, WIDTH, HEIGHT = 3, 7, 9, 48, 32

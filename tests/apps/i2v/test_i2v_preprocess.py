@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from apps.i2v.keyframes import Keyframe, latent_frame, placed
-from apps.i2v.preprocess import check_shape, fitted, nearest_size, pictures_in, read_picture
+from apps.i2v.conditioning.images import check_shape, fitted, nearest_size, pictures_in, read_picture
+from apps.i2v.conditioning.keyframes import Keyframe, latent_frame, placed
 from shared.config import Size
 from shared.errors import InputError
 

@@ -11,13 +11,13 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from apps.i2v import ImageToVideoPipeline, cli
-from apps.i2v.recipes import i2v, i2v_lora, i2v_portrait
-from apps.i2v.variants import OWN
+from apps.i2v.conditioning.variants import OWN
+from apps.i2v.training import i2v, i2v_lora, i2v_portrait
+from foundation.checkpoints.lora.source import Lora
+from foundation.checkpoints.model_folder import FROZEN_FILE, TRAINING_FILE
+from foundation.checkpoints.registry import find_parts
 from foundation.training.config import SamplingDefaults, Stage, Toybox, Training, Worlds
-from foundation.training.flow_objective import FlowObjective
-from foundation.weights.folder import FROZEN_FILE, TRAINING_FILE
-from foundation.weights.lora.source import Lora
-from foundation.weights.registry import find_parts
+from foundation.training.flow import FlowObjective
 
 pytestmark = pytest.mark.slow
 

@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from apps.i2v.settling import settled
+from apps.i2v.conditioning.reinsertion import settled
 from foundation import CausalVideoVAE
-from foundation.weights.loading import load_model
-from foundation.weights.registry import resolve
+from foundation.checkpoints.loading import load_model
+from foundation.checkpoints.registry import resolve
 from shared.toybox.judges.scenes import psnr
 from shared.toybox.mix import toy_clip
 

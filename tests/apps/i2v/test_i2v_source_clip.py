@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from apps.i2v.source_clip import continue_sound, fit_source_clip, read_source_clip
-from shared.media import Clip
+from apps.i2v.conditioning.source_clip import continue_sound, fit_source_clip, read_source_clip
 from shared.media.sound import Sound
+from shared.results import Clip
 
 
 def clip(frames=25, height=64, width=96, fps=24.0, seconds=None):

@@ -8,19 +8,18 @@ import pytest
 import torch
 
 from apps.i2v import ImageToVideoPipeline
-from apps.i2v.conditions import keyframe_channels
+from apps.i2v.conditioning.channels import keyframe_channels
 from apps.i2v.data import CONTINUED, GivenPictures, picture_samples
-from apps.i2v.people import Looker, Seen, check_people, people_filter
-from apps.i2v.recipes import i2v
-from apps.i2v.recipes.config import PatternShares, People
-from apps.i2v.recipes.pictures import started
-from foundation.data.buckets import Bucket
+from apps.i2v.training import i2v
+from apps.i2v.training.config import PatternShares, People
+from apps.i2v.training.people import Looker, Seen, check_people, people_filter
+from apps.i2v.training.recipe import started
+from foundation.checkpoints.loading import load_model
+from foundation.data.encoding import encode_clips, encode_stills
+from foundation.data.flow_batch import EncodedClip
+from foundation.data.folder.buckets import Bucket
 from foundation.training.config import Stage, Toybox, Training, Worlds
-from foundation.training.encoding import encode_clips, encode_stills
-from foundation.training.flow_batch import EncodedClip
-from foundation.training.flow_objective import FlowObjective
-from foundation.training.flow_recipe import Encoders
-from foundation.weights.loading import load_model
+from foundation.training.flow import Encoders, FlowObjective
 from shared.errors import ConfigError, InputError, WeightsError
 from shared.media.video import encode
 from shared.toybox.mix import toy_clip

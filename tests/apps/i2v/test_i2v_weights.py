@@ -8,9 +8,9 @@ import torch
 from tiny_models import tiny_transformer
 
 from apps.i2v import ImageToVideoPipeline
-from apps.i2v.variants import RELEASED
+from apps.i2v.conditioning.variants import RELEASED
 from foundation import CausalVideoVAE, VideoTransformer
-from foundation.weights.layout import join, to_official
+from foundation.checkpoints.layout import join, to_official
 from shared.errors import ConfigError, WeightsError
 
 PROMPT = "a red circle moves right"

@@ -6,8 +6,8 @@ import shutil
 import pytest
 from tiny_models import tiny_transformer
 
-from apps.i2v.conditions import take_pictures
-from apps.i2v.variants import APP_FILE
+from apps.i2v.conditioning.channels import take_pictures
+from apps.i2v.conditioning.variants import APP_FILE
 from foundation import VideoTransformer
 
 

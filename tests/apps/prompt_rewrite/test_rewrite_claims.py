@@ -3,8 +3,8 @@
 import pytest
 
 from apps.prompt_rewrite.claims import differences, read_claims, stem
-from apps.prompt_rewrite.diff import review, word_diff
 from apps.prompt_rewrite.languages import language
+from apps.prompt_rewrite.revision import review, word_diff
 
 
 def found(original, rewrite):

@@ -11,14 +11,14 @@ import pytest
 
 from apps import film
 from apps.prompt_rewrite import cli
-from apps.prompt_rewrite.data import Pair, read_pairs
+from apps.prompt_rewrite.data.pairs import Pair, read_pairs
 from apps.prompt_rewrite.request import RewriterSettings, from_environment
-from foundation import cli as t2v
-from foundation.request import ModelDefaults
+from foundation.checkpoints.defaults import ModelDefaults
+from foundation.t2v import cli as t2v
 from shared.config import Size
 from shared.errors import InputError, ResourceError
-from shared.media import Clip
-from shared.provenance import read_receipt
+from shared.receipts import read_receipt
+from shared.results import Clip
 
 GOOD = "Three orange cats sleep on a roof."
 PROMPT = "three orange cats on a roof"
@@ -139,9 +139,9 @@ class FakePipeline:
 
 @pytest.fixture
 def video_model(monkeypatch):
-    module = types.ModuleType("foundation.pipeline")
+    module = types.ModuleType("foundation.t2v.pipeline")
     module.TextToVideoPipeline = FakePipeline
-    monkeypatch.setitem(sys.modules, "foundation.pipeline", module)
+    monkeypatch.setitem(sys.modules, "foundation.t2v.pipeline", module)
     return FakePipeline
 
 

@@ -6,8 +6,8 @@ import pytest
 
 from apps.prompt_rewrite import evaluation
 from apps.prompt_rewrite.backends import BeyondReach, starter
-from apps.prompt_rewrite.captions import caption
-from foundation.weights import registry
+from apps.prompt_rewrite.data.captions import caption
+from foundation.checkpoints import registry
 
 COUNT = 24
 

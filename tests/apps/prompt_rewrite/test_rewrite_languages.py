@@ -3,15 +3,15 @@
 import numpy as np
 import pytest
 
-from apps.prompt_rewrite.captions import caption
 from apps.prompt_rewrite.claims import differences
-from apps.prompt_rewrite.data import draw_prompt
+from apps.prompt_rewrite.data.captions import caption
+from apps.prompt_rewrite.data.facts import Figure
+from apps.prompt_rewrite.data.pairs import draw_prompt
 from apps.prompt_rewrite.evaluation import facts_kept, held_out
-from apps.prompt_rewrite.facts import Figure
 from apps.prompt_rewrite.languages import CODES, detect, language, normal_form
-from shared.toybox.captions import ActorFacts, SceneFacts, caption_facts
-from shared.toybox.puppet_captions import PuppetFacts
-from shared.toybox.vocabulary import is_held_out
+from shared.toybox.puppets.captions import PuppetFacts
+from shared.toybox.scenes.captions import ActorFacts, SceneFacts, caption_facts
+from shared.toybox.scenes.vocabulary import is_held_out
 
 
 def prompts(code, count=60):

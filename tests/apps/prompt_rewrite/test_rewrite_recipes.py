@@ -16,17 +16,17 @@ from apps.prompt_rewrite.backends import Task
 from apps.prompt_rewrite.backends.chat_model import ChatModel
 from apps.prompt_rewrite.backends.local import LocalBackend
 from apps.prompt_rewrite.backends.starter import StarterBackend, question
-from apps.prompt_rewrite.data import ToyPairs
+from apps.prompt_rewrite.data.packing import IGNORED, Example, encode, pack
+from apps.prompt_rewrite.data.pairs import ToyPairs
 from apps.prompt_rewrite.evaluation import facts_kept
 from apps.prompt_rewrite.model import build_rewriter, chat_tokenizer, rewriter_tokenizer
-from apps.prompt_rewrite.packing import IGNORED, Example, encode, pack
-from apps.prompt_rewrite.recipes import rewrite, rewrite_lora
-from apps.prompt_rewrite.recipes.config import RewriterSize
-from apps.prompt_rewrite.recipes.objective import AnswerObjective
+from apps.prompt_rewrite.training import rewrite, rewrite_lora
+from apps.prompt_rewrite.training.config import RewriterSize
+from apps.prompt_rewrite.training.objective import AnswerObjective
 from apps.registry import recipes
 from foundation.training import cli
 from shared.errors import ConfigError, InputError
-from shared.toybox.captions import ActorFacts, SceneFacts
+from shared.toybox.scenes.captions import ActorFacts, SceneFacts
 
 TINY = ["model.vocabulary=400", "model.hidden=16", "model.layers=1", "model.heads=2", "model.mlp=16"]
 TINY += [

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.signal import lfilter
 
-from shared.toybox.impacts import SAMPLE_RATE
+from shared.toybox.sounds.impacts import SAMPLE_RATE
 
 VOWELS = ((730, 1090, 2440), (530, 1840, 2480), (270, 2290, 3010), (570, 840, 2410), (300, 870, 2240))
 """Formants in Hz (Peterson and Barney 1952)."""

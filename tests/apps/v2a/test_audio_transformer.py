@@ -4,11 +4,11 @@ import pytest
 import torch
 from tiny_sounds import TINY, conditions, latents, tiny_transformer
 
-from apps.v2a.conditioning import AudioConditioning
-from apps.v2a.model import AudioTransformer
+from apps.v2a.model.conditioning import AudioConditioning
+from apps.v2a.model.transformer import AudioTransformer
+from foundation.checkpoints.lora.adapters import add_lora
 from foundation.flow.guidance import classifier_free, conditional
 from foundation.flow.sampler import Step
-from foundation.weights.lora.adapters import add_lora
 from shared.errors import InputError
 
 SIGMA = torch.tensor([0.6])
@@ -25,7 +25,7 @@ def test_a_model_to_be_trained_starts_with_no_velocity_and_idle_blocks():
     assert not model(latents(), SIGMA, conditions()).any()
     audio, context = torch.randn(1, 12, 16), torch.randn(1, 15, 16)
     rope, signal = model._positions(latents()), torch.randn(1, 1, 16)
-    from foundation.transformer.blocks import Side
+    from foundation.models.transformer.blocks import Side
 
     for block in [*model.transformer_blocks, *model.single_transformer_blocks]:
         assert all(map(torch.equal, block(audio, context, signal, rope, Side()), (audio, context)))
@@ -100,7 +100,7 @@ def test_a_saved_model_is_the_same_model(tmp_path):
 
 
 def test_an_adapter_reaches_all_three_streams_and_the_single_blocks():
-    from apps.v2a.recipes.config import LORA_TARGETS
+    from apps.v2a.training.config import LORA_TARGETS
 
     model = tiny_transformer()
     with torch.no_grad():

@@ -353,7 +353,7 @@ class Perfect(torch.nn.Module):
 
 
 def test_a_perfect_vocoder_has_no_error():
-    from shared.toybox.sounds import toy_sound
+    from shared.toybox.sounds.sound import toy_sound
 
     seed = next(seed for seed in range(9) if toy_sound(seed, "heldout").facts.events)
     codec = Codec(mel_vae(), Perfect(toy_sound(seed, "heldout").waveform))

@@ -13,14 +13,13 @@ from safetensors.torch import load_file
 
 from apps.registry import EVALUATIONS, recipes
 from apps.v2a.codec import MelSpec, MelVAE, VocosVocoder, load_codec, load_mel_vae, load_vocoder, log_mel
-from apps.v2a.codec.data import SoundCrops
-from apps.v2a.codec.losses import MelVAEObjective, VocoderObjective, spectral_losses
-from apps.v2a.codec.rendering import FULL_SCALE, rendered_sounds
-from apps.v2a.recipes import mel_vae, vocoder
-from apps.v2a.recipes.config import MelVAELoss, MelVAEModel, SoundData, VocoderLoss, VocosSize
+from apps.v2a.training import mel_vae, vocoder
+from apps.v2a.training.codec_data import FULL_SCALE, SoundCrops, rendered_sounds
+from apps.v2a.training.codec_losses import MelVAEObjective, VocoderObjective, spectral_losses
+from apps.v2a.training.config import MelVAELoss, MelVAEModel, SoundData, VocoderLoss, VocosSize
 from foundation.training import cli
 from shared.errors import ConfigError
-from shared.toybox.sounds import toy_sound
+from shared.toybox.sounds.sound import toy_sound
 
 COUNT, SECONDS = 6, 1.0
 DATA = [f"data.sounds={COUNT}", f"data.seconds={SECONDS}", "data.frames=16"]

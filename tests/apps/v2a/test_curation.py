@@ -7,16 +7,16 @@ import pytest
 from formant_voice import voice
 
 from apps import registry
-from apps.v2a.captions import entry_captions, merged, parts_of
+from apps.v2a.conditioning.captions import entry_captions, merged, parts_of
 from apps.v2a.curation.listening import Heard
 from apps.v2a.curation.selection import captions_of
 from apps.v2a.curation.spectral import SpectralDetector
-from foundation.data.folder import read_folder
+from foundation.data.folder.folder import read_folder
 from shared.errors import InputError, WeightsError
 from shared.media.sound import Sound
-from shared.media.soundtrack import Soundtrack
 from shared.media.video import encode
-from shared.toybox.sounds import toy_sound
+from shared.results.soundtrack import Soundtrack
+from shared.toybox.sounds.sound import toy_sound
 
 RATE = 16_000
 
@@ -206,10 +206,10 @@ def test_agreement_that_is_asked_for_needs_weights(clips, look):
 @pytest.fixture
 def scored(weights, tmp_path):
     """Weights of the model that compares, tiny and random; clips last 1.024 s."""
+    from apps.v2a.checkpoints import SoundDefaults, write_defaults
     from apps.v2a.codec import MelSpec, MelVAE
-    from apps.v2a.consistency import ConsistencyModel
-    from apps.v2a.layout import AudioLayout
-    from apps.v2a.weights import SoundDefaults, write_defaults
+    from apps.v2a.model.consistency import ConsistencyModel
+    from apps.v2a.model.layout import AudioLayout
 
     folder = weights / "v2a"
     spec = MelSpec(n_mels=16, n_fft=512)

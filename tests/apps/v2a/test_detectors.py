@@ -6,13 +6,12 @@ import numpy as np
 import pytest
 from formant_voice import voice
 
-from apps.v2a.curation.activity import Activity, category_of
+from apps.v2a.curation.activity import Activity, category_of, silent_share
 from apps.v2a.curation.classifier import ClassifierDetector, tag_of
-from apps.v2a.curation.silence import silent_share
 from apps.v2a.curation.spectral import SpectralDetector
 from shared.errors import WeightsError
-from shared.toybox.impacts import SAMPLE_RATE
-from shared.toybox.sounds import hum, toy_sound
+from shared.toybox.sounds.impacts import SAMPLE_RATE
+from shared.toybox.sounds.sound import hum, toy_sound
 
 
 def planted(category, seed):

@@ -3,11 +3,10 @@
 import pytest
 import torch
 
-from apps.v2a.codec.mel import MelSpec, log_mel
-from apps.v2a.codec.refinement import refined
+from apps.v2a.codec.mel import MelSpec, log_mel, refined
 from apps.v2a.codec.vocoder import VocosVocoder, load_vocoder
 from shared.errors import WeightsError
-from shared.toybox.sounds import toy_sound
+from shared.toybox.sounds.sound import toy_sound
 
 SPECS = [MelSpec(), MelSpec(padding="center", logarithm="decimal", filters="htk")]
 SIZE = {"dim": 16, "intermediate_dim": 32, "num_layers": 1}

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from apps.v2a.conditioner import SyncFeatures, at_token_rate, looked_at
-from apps.v2a.layout import AudioLayout
-from apps.v2a.preprocess import LONGEST, watch
-from apps.v2a.sync_encoder import SyncEncoder
+from apps.v2a.conditioning.sampled_frames import LONGEST, watch
+from apps.v2a.conditioning.visual_features import SyncFeatures, at_token_rate, looked_at
+from apps.v2a.model.layout import AudioLayout
+from apps.v2a.model.sync_encoder import SyncEncoder
 from shared.errors import InputError
 from shared.media.video import encode
 
@@ -101,7 +101,7 @@ def test_a_film_lasts_until_its_last_frame_is_gone(tmp_path, fps, frames):
 
 def test_films_that_cannot_be_are_refused_in_one_line(tmp_path, monkeypatch):
     encode(np.zeros((9, 32, 32, 3), np.uint8), 8.0, tmp_path / "film.mp4")
-    monkeypatch.setattr("apps.v2a.preprocess.LONGEST", 1.0)
+    monkeypatch.setattr("apps.v2a.conditioning.sampled_frames.LONGEST", 1.0)
     with pytest.raises(InputError, match="1 s are given a sound"):
         watch(tmp_path / "film.mp4", {16: 25.0})
     with pytest.raises(InputError, match=r"cannot be read|has no picture"):

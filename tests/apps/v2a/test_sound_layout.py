@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apps.v2a.layout import AudioLayout, sample_times, shown_at
+from apps.v2a.model.layout import AudioLayout, sample_times, shown_at
 from shared.errors import ConfigError
 
 LAYOUT = AudioLayout()

@@ -11,15 +11,16 @@ import pytest
 from apps import registry
 from apps.v2a import cli
 from apps.v2a.request import VideoToAudioRequest
-from foundation import rerun
-from shared import provenance
+from foundation.rerun import rerun
+from shared import receipts
 from shared.console import run
 from shared.errors import InputError
-from shared.media import Clip, read_sound
+from shared.media import read_sound
 from shared.media.picture import read_png
 from shared.media.sound import Sound, write_wav
-from shared.media.soundtrack import Soundtrack
 from shared.media.video import packet_hashes
+from shared.results import Clip
+from shared.results.soundtrack import Soundtrack
 
 PROMPT = "a wooden ball bounces"
 
@@ -140,8 +141,8 @@ def test_the_receipt_names_clip_weights_and_layout_and_the_sound_is_made_again(t
     clip = film(tmp_path)
     v2a(clip, "--prompt", PROMPT, "--no-music", "--seed", "1", "--out", tmp_path / "new.mp4", *folder)
     capsys.readouterr()
-    receipt = provenance.read_receipt(tmp_path / "new.mp4")
-    assert provenance.verify(tmp_path / "new.mp4").holds
+    receipt = receipts.read_receipt(tmp_path / "new.mp4")
+    assert receipts.verify(tmp_path / "new.mp4").holds
     assert (receipt["command"], receipt["request"]["music"], receipt["seed"]) == ("v2a", False, 1)
     assert receipt["request"]["steps"] == 2
     assert receipt["details"]["inputs"]["video"]["name"] == "clip.mp4"
@@ -154,7 +155,7 @@ def test_the_receipt_names_clip_weights_and_layout_and_the_sound_is_made_again(t
     again = tmp_path / "again.wav"
     rerun.main(["--model", folder[1], "--out", str(again), str(tmp_path / "new.mp4")], remakers)
     assert "bit for bit" in capsys.readouterr().out
-    assert provenance.read_receipt(again)["raw_samples_sha256"] == receipt["raw_samples_sha256"]
+    assert receipts.read_receipt(again)["raw_samples_sha256"] == receipt["raw_samples_sha256"]
     clip.unlink()
     with pytest.raises(InputError, match=r"video.*is not here.*name it with --input"):
         rerun.main(["--model", folder[1], str(tmp_path / "new.mp4")], remakers)

@@ -7,14 +7,16 @@ import numpy as np
 import pytest
 import torch
 
-from apps.v2a.captions import asked_for, not_asked_for
-from apps.v2a.consistency import ConsistencyLearner, ConsistencyModel, ConsistencyObjective
+from apps.v2a.conditioning.captions import asked_for, not_asked_for
 from apps.v2a.data import SoundSamples
 from apps.v2a.evaluation import Evaluation, evaluate
-from apps.v2a.model import AudioTransformer
+from apps.v2a.model.consistency import ConsistencyLearner, ConsistencyModel, ConsistencyObjective
+from apps.v2a.model.text_encoder import build_t5, t5_tokenizer
+from apps.v2a.model.transformer import AudioTransformer
 from apps.v2a.pipeline import VideoToAudioPipeline
-from apps.v2a.recipes import av_clip, av_consistency, v2a, v2a_lora
-from apps.v2a.recipes.config import (
+from apps.v2a.toybox import caption
+from apps.v2a.training import av_clip, av_consistency, v2a, v2a_lora
+from apps.v2a.training.config import (
     ConsistencySize,
     DropOut,
     SamplingDefaults,
@@ -23,15 +25,13 @@ from apps.v2a.recipes.config import (
     ToySounds,
     ToyStills,
 )
-from apps.v2a.text import build_t5, t5_tokenizer
-from apps.v2a.toybox import caption
-from foundation.text.starter import train_tokenizer
+from foundation.checkpoints.lora.source import Lora
+from foundation.models.text.starter import train_tokenizer
 from foundation.training.config import Training
-from foundation.weights.lora.source import Lora
 from shared.media.sound import Sound
-from shared.media.soundtrack import Soundtrack
 from shared.media.video import encode
-from shared.toybox.sounds import toy_sound
+from shared.results.soundtrack import Soundtrack
+from shared.toybox.sounds.sound import toy_sound
 
 PROMPT = "a wooden ball bounces"
 

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from apps.v2a import VideoToAudioPipeline
-from apps.v2a.encoders import fingerprint
+from apps.v2a.checkpoints import FOLDER
+from apps.v2a.conditioning.encoders import fingerprint
 from apps.v2a.evaluation import at_rate, count_right
-from apps.v2a.weights import FOLDER
+from foundation.checkpoints.model_folder import FROZEN_FILE
+from foundation.checkpoints.registry import STARTER
 from foundation.evaluation.report import Tally
-from foundation.weights.folder import FROZEN_FILE
-from foundation.weights.registry import STARTER
-from shared.toybox.sound_captions import caption_sound
-from shared.toybox.sounds import FPS, toy_sound
+from shared.toybox.sounds.captions import caption_sound
+from shared.toybox.sounds.sound import FPS, toy_sound
 
 SOUNDS = STARTER / FOLDER
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from tiny_sounds import conditions, tiny_transformer
 
-from apps.v2a.layout import AudioLayout
+from apps.v2a.model.layout import AudioLayout
 from apps.v2a.windows import blended, window_shares
 from foundation.flow.guidance import conditional
 from foundation.flow.sampler import Step, sample

@@ -4,13 +4,13 @@ import pytest
 import torch
 from tiny_sounds import TINY, tiny_transformer
 
+from apps.v2a.checkpoints import SoundDefaults, write_defaults
 from apps.v2a.codec import MelSpec, MelVAE, VocosVocoder
-from apps.v2a.layout import AudioLayout
-from apps.v2a.recipes.config import T5Size
-from apps.v2a.sync_encoder import SyncEncoder
-from apps.v2a.text import build_t5, t5_tokenizer
-from apps.v2a.weights import SoundDefaults, write_defaults
-from foundation.text.starter import train_tokenizer
+from apps.v2a.model.layout import AudioLayout
+from apps.v2a.model.sync_encoder import SyncEncoder
+from apps.v2a.model.text_encoder import build_t5, t5_tokenizer
+from apps.v2a.training.config import T5Size
+from foundation.models.text.starter import train_tokenizer
 
 TEXTS = ["a wooden ball bounces; music: none", "the whoosh of a star"] * 20
 SPEC = MelSpec(n_mels=16, n_fft=512)

@@ -2,8 +2,8 @@
 
 import torch
 
-from apps.v2a.conditioning import AudioConditioning
-from apps.v2a.model import AudioTransformer
+from apps.v2a.model.conditioning import AudioConditioning
+from apps.v2a.model.transformer import AudioTransformer
 
 TINY = {
     "latent_channels": 2,

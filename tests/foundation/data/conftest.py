@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from foundation.data.survey import MediaRecord
+from foundation.data.folder.survey import MediaRecord
 from shared.media.picture import write_png
 from shared.media.video import encode
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from foundation.data.buckets import (
+from foundation.data.folder.buckets import (
     MOST_ENLARGED,
     Bucket,
     ClipSettings,
@@ -15,7 +15,7 @@ from foundation.data.buckets import (
     nearest_frames,
     sizes,
 )
-from foundation.data.survey import Medium
+from foundation.data.folder.survey import Medium
 from shared.config import Size
 from shared.errors import InputError
 

@@ -6,8 +6,8 @@ import os
 import pytest
 from PIL import Image
 
-from foundation.data.folder import read_folder
-from foundation.data.survey import MediaRecord, look
+from foundation.data.folder.folder import read_folder
+from foundation.data.folder.survey import MediaRecord, look
 from shared.errors import InputError
 
 
@@ -215,7 +215,7 @@ def test_a_medium_is_decoded_once(media, record, monkeypatch):
     path = media.clip("a.mkv")
     first = read_folder(media.root, record)
     looks = []
-    monkeypatch.setattr("foundation.data.survey.look", lambda file: looks.append(file) or look(file))
+    monkeypatch.setattr("foundation.data.folder.survey.look", lambda file: looks.append(file) or look(file))
     assert read_folder(media.root, MediaRecord(record.path)) == first
     assert looks == []
     media.clip("a.mkv", frames=13)

@@ -11,14 +11,14 @@ import pytest
 import torch
 from tiny_models import STARTER_VAE
 
-from foundation.data import cache
-from foundation.data.buckets import Bucket, ClipSettings
-from foundation.data.prepared import Prepared, read_prepared
-from foundation.data.samples import FolderSamples
-from foundation.text import load_text_encoder
-from foundation.training.encoding import encode_clips
-from foundation.training.loading import Shares, load
-from foundation.vae.model import CausalVideoVAE
+from foundation.checkpoints.text_encoders import load_text_encoder
+from foundation.data.encoding import encode_clips
+from foundation.data.folder import cache
+from foundation.data.folder.buckets import Bucket, ClipSettings
+from foundation.data.folder.prepared import Prepared, read_prepared
+from foundation.data.folder.samples import FolderSamples
+from foundation.data.loading import Shares, load
+from foundation.models.vae.model import CausalVideoVAE
 from shared.config import Size
 from shared.errors import ConfigError, InputError
 from shared.media.video import decode

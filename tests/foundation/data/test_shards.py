@@ -6,7 +6,7 @@ import signal
 import pytest
 import torch
 
-from foundation.data.shards import Shards
+from foundation.data.folder.prepared import Shards
 from shared.errors import ConfigError, ResourceError
 
 

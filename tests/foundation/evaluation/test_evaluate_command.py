@@ -92,7 +92,7 @@ def test_loras_are_judged_on_top_of_the_model(model_folder, adapter, monkeypatch
 
 
 def test_a_lora_that_is_missing_is_refused_before_anything_is_loaded(monkeypatch):
-    monkeypatch.setitem(sys.modules, "foundation.pipeline", None)
+    monkeypatch.setitem(sys.modules, "foundation.t2v.pipeline", None)
     with pytest.raises(WeightsError, match=r"none\.safetensors is missing"):
         main(["t2v", "--lora", "none.safetensors"])
 

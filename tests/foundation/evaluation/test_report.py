@@ -2,8 +2,7 @@ import json
 
 import pytest
 
-from foundation.evaluation.page import write_page
-from foundation.evaluation.report import Scores, Tally
+from foundation.evaluation.report import Scores, Tally, write_page
 from foundation.evaluation.vae import largest_loss
 
 SHARES = {

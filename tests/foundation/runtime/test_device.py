@@ -6,9 +6,8 @@ from diffusers.models.attention_dispatch import _AttentionBackendRegistry
 from tiny_models import relative_difference, tiny_transformer
 
 from foundation import Conditioning, TextConditioning, TextToVideoPipeline, VideoTransformer
-from foundation.runtime.attention import set_attention
 from foundation.runtime.device import choose_device, choose_dtype, describe
-from foundation.runtime.prepare import compile_blocks
+from foundation.runtime.prepare import compile_blocks, set_attention
 from foundation.runtime.settings import RuntimeSettings
 from shared.errors import InputError
 
@@ -57,8 +56,8 @@ def test_offload_without_a_gpu_of_its_own_memory_is_refused_before_torch(device,
 
 
 def test_offload_on_a_machine_without_a_gpu_is_refused_before_the_weights_are_read(model_folder, monkeypatch):
-    monkeypatch.setattr("foundation.video_pipeline.choose_device", lambda _: torch.device("cpu"))
-    monkeypatch.setattr("foundation.video_pipeline.load_model", None)
+    monkeypatch.setattr("foundation.runtime.video_pipeline.choose_device", lambda _: torch.device("cpu"))
+    monkeypatch.setattr("foundation.runtime.video_pipeline.load_model", None)
     with pytest.raises(InputError, match="leave offload out"):
         TextToVideoPipeline.from_pretrained(str(model_folder), offload="model")
 

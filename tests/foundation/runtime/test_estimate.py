@@ -7,13 +7,13 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from foundation.pipeline import TextToVideoPipeline
-from foundation.request import TextToVideoRequest
+from foundation.checkpoints.registry import STARTER, ModelParts, find_parts
 from foundation.runtime import preflight
 from foundation.runtime.estimate import RELEASED_MODEL, Clip, estimate, read_model
 from foundation.runtime.preflight import check_memory, fitting_options
 from foundation.runtime.settings import RuntimeSettings
-from foundation.weights.registry import STARTER, ModelParts, find_parts
+from foundation.t2v.pipeline import TextToVideoPipeline
+from foundation.t2v.request import TextToVideoRequest
 from shared.config import Size
 from shared.errors import ResourceError, WeightsError
 

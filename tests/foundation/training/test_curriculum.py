@@ -4,9 +4,9 @@ import pytest
 import torch
 from tiny_runs import Draws, Regression, config, final_weights
 
+from foundation.data.loading import SampleOrder
 from foundation.training.config import Stage
 from foundation.training.curriculum import run_curriculum
-from foundation.training.order import SampleOrder
 from shared.errors import WeightsError
 
 
@@ -81,7 +81,12 @@ def test_a_finished_stage_of_another_model_is_refused(train):
 
 
 def test_a_finished_stage_whose_last_checkpoint_is_damaged_goes_on_from_the_one_before(tmp_path):
-    from foundation.training.checkpoint import DamagedCheckpoint, checkpoints, finished, write_checkpoint
+    from foundation.training.checkpoint import (
+        DamagedCheckpoint,
+        checkpoints,
+        finished,
+        write_checkpoint,
+    )
 
     tensors = {"model": {"w": torch.ones(2)}, "ema": {"w": torch.ones(2)}}
     for step in (2, 4):

@@ -8,11 +8,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from foundation.training import flow_recipe
+from foundation.checkpoints.model_folder import TRAINING_FILE
+from foundation.training import flow
 from foundation.training.config import Stage, Toybox, Training, Worlds
-from foundation.training.flow_recipe import Encoders, stage_samples
+from foundation.training.flow import Encoders, stage_samples
 from foundation.training.recipes import t2v, t2v_sft
-from foundation.weights.folder import TRAINING_FILE
 from shared.errors import ConfigError
 from shared.media.picture import write_png
 from shared.toybox.mix import toy_clip
@@ -65,7 +65,7 @@ def test_training_json_names_the_recipe_that_was_called(recipe, module, name):
 @pytest.mark.parametrize("main", [True, False])
 def test_of_several_processes_one_says_what_the_folder_holds(recipe, pictures, monkeypatch, capsys, main):
     process = SimpleNamespace(main_process_first=nullcontext, is_main_process=main)
-    monkeypatch.setattr(flow_recipe, "processes", lambda: process)
+    monkeypatch.setattr(flow, "processes", lambda: process)
     settings = recipe({"chosen": PICTURES}, data=str(pictures))
     encoders = Encoders.load(Path(settings.base))
     stage_samples(settings, PICTURES, encoders)  # the first process has encoded everything

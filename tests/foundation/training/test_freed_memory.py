@@ -9,7 +9,7 @@ PROGRAM = """
 import sys
 import psutil
 import torch
-from foundation.training.memory import keep_freed_memory
+from foundation.training.metrics import keep_freed_memory
 
 if sys.argv[1] == "kept":
     keep_freed_memory()

@@ -6,8 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from foundation.training.loading import Shares, load
-from foundation.training.order import BucketOrder, SampleOrder
+from foundation.data.loading import BucketOrder, SampleOrder, Shares, load
 
 
 class Identities:

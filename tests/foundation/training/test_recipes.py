@@ -6,6 +6,13 @@ from dataclasses import replace
 import pytest
 import torch
 
+from foundation.checkpoints.defaults import HUNYUANVIDEO, read_defaults
+from foundation.checkpoints.hashes import latents_sha256
+from foundation.checkpoints.lora.adapters import load_loras
+from foundation.checkpoints.lora.source import Lora
+from foundation.checkpoints.model_folder import FROZEN_FILE, TRAINING_FILE
+from foundation.models.transformer.model import VideoTransformer
+from foundation.models.vae.model import CausalVideoVAE
 from foundation.training.config import (
     Crops,
     LossWeights,
@@ -17,13 +24,6 @@ from foundation.training.config import (
     Worlds,
 )
 from foundation.training.recipes import t2v, t2v_lora, vae
-from foundation.transformer.model import VideoTransformer
-from foundation.vae.model import CausalVideoVAE
-from foundation.weights.defaults import HUNYUANVIDEO, read_defaults
-from foundation.weights.fingerprint import latents_sha256
-from foundation.weights.folder import FROZEN_FILE, TRAINING_FILE
-from foundation.weights.lora.adapters import load_loras
-from foundation.weights.lora.source import Lora
 from shared.errors import ConfigError
 from shared.media.video import encode
 from shared.toybox.mix import toy_clip

@@ -8,8 +8,19 @@ import numpy as np
 import pytest
 import torch
 
-from foundation.text import load_text_encoder
-from foundation.text.starter import (
+from foundation.checkpoints.text_encoders import load_text_encoder
+from foundation.data.toybox.chats import (
+    CaptionSamples,
+    Chat,
+    ChatCodec,
+    ChatSamples,
+    EyesSamples,
+    draw_chat,
+    plain_facts,
+    things,
+    tokenizer_texts,
+)
+from foundation.models.text.starter import (
     TEMPLATES,
     build_clip,
     build_mllm,
@@ -21,18 +32,7 @@ from foundation.text.starter import (
 )
 from foundation.training.config import StarterSize
 from foundation.training.recipes import text as recipe
-from foundation.training.text_data import (
-    CaptionSamples,
-    Chat,
-    ChatCodec,
-    ChatSamples,
-    EyesSamples,
-    draw_chat,
-    plain_facts,
-    things,
-    tokenizer_texts,
-)
-from foundation.training.text_model import (
+from foundation.training.text_objectives import (
     BindingObjective,
     Chats,
     ClipObjective,
@@ -42,7 +42,7 @@ from foundation.training.text_model import (
     rescale,
 )
 from shared.toybox.mix import toy_clip
-from shared.toybox.sampling import sample_scene
+from shared.toybox.scenes.sampling import sample_scene
 
 SIZE = StarterSize(
     vocabulary=700,

@@ -21,14 +21,13 @@ from safetensors.torch import load_file, save_file
 from tiny_runs import Draws, Regression, config, final_weights
 from torch import nn
 
+from foundation.data.loading import SampleOrder
+from foundation.data.toybox.latents import cached_shards
 from foundation.training.checkpoint import checkpoints, prune, read_checkpoint, write_checkpoint
-from foundation.training.latent_cache import cached_shards
 from foundation.training.metrics import MetricsLog
-from foundation.training.optimizers import orthogonalise, trapezoid
-from foundation.training.order import SampleOrder
-from foundation.training.text_model import Chats
+from foundation.training.optimizers import ProgressiveUnfreezing, orthogonalise, outermost_first, trapezoid
+from foundation.training.text_objectives import Chats
 from foundation.training.trainer import Trainer
-from foundation.training.unfreezing import ProgressiveUnfreezing, outermost_first
 from shared.errors import ConfigError, InputError, ResourceError, WeightsError
 
 
@@ -208,7 +207,7 @@ import sys
 sys.path.insert(0, {folder!r})
 from pathlib import Path
 from tiny_runs import Draws, Regression, config
-from foundation.training.text_model import Chats
+from foundation.training.text_objectives import Chats
 from foundation.training.trainer import Trainer
 Trainer(Regression(), Draws(), config(Path({output!r}), batch_size=4, checkpoint_minutes=9.0)).run()
 """
@@ -236,7 +235,7 @@ from accelerate.state import AcceleratorState
 from accelerate.utils import DistributedType
 from tiny_runs import Draws, Regression, config
 from torch.distributed.tensor import DTensor
-from foundation.training.text_model import Chats
+from foundation.training.text_objectives import Chats
 from foundation.training.trainer import Trainer
 
 prepare = AcceleratorState.__init__

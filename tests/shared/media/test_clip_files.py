@@ -8,8 +8,9 @@ import pytest
 from PIL import Image
 
 from shared.errors import InputError
-from shared.media import Clip, contact_sheet, read_clip
+from shared.media import contact_sheet
 from shared.media.video import decode, rate
+from shared.results import Clip, read_clip
 
 LOSSLESS = ["clip.mkv", "clip"]
 FILMS = ["clip.mp4", "clip.mkv", "clip.gif"]
@@ -151,7 +152,7 @@ def test_a_place_that_takes_no_file_is_named(bars, tmp_path):
 def test_a_full_disk_leaves_nothing_behind(tmp_path):
     script = (
         "import resource, signal, sys; import numpy as np; from pathlib import Path\n"
-        "from shared.errors import ResourceError; from shared.media import Clip\n"
+        "from shared.errors import ResourceError; from shared.results import Clip\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (2048, 2048))\n"
         "frames = np.random.default_rng(0).integers(0, 256, (9, 64, 64, 3), dtype=np.uint8)\n"
@@ -173,7 +174,7 @@ def test_an_interruption_leaves_the_older_file_as_it_was(bars, tmp_path, monkeyp
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("shared.provenance.places.seal", interrupt)
+    monkeypatch.setattr("shared.receipts.location.seal", interrupt)
     with pytest.raises(KeyboardInterrupt):
         bars.save(path)
     assert path.read_bytes() == before

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from shared.errors import InputError, ResourceError
-from shared.media import Clip
 from shared.media.muxing import SUFFIXES, check_copy
 from shared.media.sound import Sound, write_wav
-from shared.media.soundtrack import Soundtrack
 from shared.media.video import decode, opened
+from shared.results import Clip
+from shared.results.soundtrack import Soundtrack
 
 HEIGHT, WIDTH, FPS, COUNT = 144, 176, 25, 12
 SOURCES = (".mp4", ".mov", ".m4v", ".mkv", ".webm")

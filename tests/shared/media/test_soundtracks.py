@@ -6,12 +6,13 @@ import av
 import numpy as np
 import pytest
 
-from shared import provenance
+from shared import receipts
 from shared.errors import InputError
-from shared.media import Clip, read_sound
+from shared.media import read_sound
 from shared.media.sound import Sound
-from shared.media.soundtrack import Soundtrack, samples_sha256
 from shared.media.video import decode, packet_hashes
+from shared.results import Clip
+from shared.results.soundtrack import Soundtrack, samples_sha256
 
 RATE = 16_000
 
@@ -52,14 +53,14 @@ def test_the_receipt_tells_of_the_sound_and_of_what_changed(tmp_path):
     track = Soundtrack(tone(1.0), film=film(tmp_path), metadata={"command": "v2a", "seed": 3})
     for name in ("new.mp4", "new.mkv", "new.wav"):
         made = track.save(tmp_path / name)
-        receipt = provenance.read_receipt(made)
+        receipt = receipts.read_receipt(made)
         assert receipt["raw_samples_sha256"] == samples_sha256(track.sound)
         assert receipt["sound"] == {"channels": 1, "samples": RATE, "sample_rate": RATE}
-        assert provenance.verify(made).holds
+        assert receipts.verify(made).holds
     data = bytearray(made.read_bytes())
     data[-100] ^= 1
     made.write_bytes(data)
-    assert provenance.verify(made).changed == ("sound",)
+    assert receipts.verify(made).changed == ("sound",)
 
 
 def test_a_wav_holds_every_sample(tmp_path):
@@ -136,4 +137,4 @@ def test_a_wav_holds_any_number_of_channels(tmp_path):
         made = Soundtrack(tone(0.1, channels=channels)).save(tmp_path / "new.wav")
         with av.open(str(made)) as container:
             assert container.streams.audio[0].channels == channels
-        assert provenance.verify(made).holds
+        assert receipts.verify(made).holds

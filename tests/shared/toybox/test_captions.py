@@ -7,8 +7,8 @@ import pytest
 
 from shared.errors import InputError
 from shared.toybox import caption_scene, describe_scene, read_scene, sample_scene
-from shared.toybox.captions import ActorFacts, SceneFacts, caption_facts
-from shared.toybox.scenes import Actor, Scene
+from shared.toybox.scenes.captions import ActorFacts, SceneFacts, caption_facts
+from shared.toybox.scenes.scene import Actor, Scene
 
 KINDS = {
     "one": {"actors": 1},

@@ -1,6 +1,6 @@
 from itertools import combinations
 
-from shared.toybox.palette import BACKGROUNDS, COLORS, MIN_DISTANCE, distance
+from shared.toybox.scenes.vocabulary import BACKGROUNDS, COLORS, MIN_DISTANCE, distance
 
 
 def test_every_two_colours_and_backgrounds_can_be_told_apart():

@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 
 from shared.errors import InputError
-from shared.toybox.puppet_captions import (
+from shared.toybox.puppets.captions import (
     HAIR_WORDS,
     caption_puppet,
     caption_skeleton,
     describe_puppet,
 )
-from shared.toybox.puppet_reading import read_puppet
-from shared.toybox.puppets import sample_puppet
-from shared.toybox.wording import BACKGROUND_WORDS, COLOR_WORDS
+from shared.toybox.puppets.puppet import sample_puppet
+from shared.toybox.puppets.reading import read_puppet
+from shared.toybox.scenes.wording import BACKGROUND_WORDS, COLOR_WORDS
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ from shared.toybox.judges.puppets import (
     validate_puppets,
 )
 from shared.toybox.judges.skeletons import find_joints, joint_error
-from shared.toybox.puppet_captions import describe_puppet
-from shared.toybox.puppets import make_tracks, render_puppet, sample_puppet, with_mouth
+from shared.toybox.puppets.captions import describe_puppet
+from shared.toybox.puppets.puppet import make_tracks, render_puppet, sample_puppet, with_mouth
 
 
 @pytest.fixture

@@ -4,9 +4,14 @@ import numpy as np
 import pytest
 
 from shared.errors import InputError
-from shared.toybox.palette import BACKGROUNDS
-from shared.toybox.puppet_keypoints import LEFT_SHOULDER, LEFT_WRIST, MOUTH_CORNERS, MOUTH_MIDDLE, RIGHT_WRIST
-from shared.toybox.puppets import (
+from shared.toybox.puppets.keypoints import (
+    LEFT_SHOULDER,
+    LEFT_WRIST,
+    MOUTH_CORNERS,
+    MOUTH_MIDDLE,
+    RIGHT_WRIST,
+)
+from shared.toybox.puppets.puppet import (
     EXPRESSIONS,
     HAIRS,
     is_decidable,
@@ -16,6 +21,7 @@ from shared.toybox.puppets import (
     sample_puppet,
     with_mouth,
 )
+from shared.toybox.scenes.vocabulary import BACKGROUNDS
 
 
 @pytest.fixture

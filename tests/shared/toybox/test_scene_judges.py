@@ -5,9 +5,9 @@ import pytest
 
 from shared.errors import InputError
 from shared.toybox import describe_scene, render_scene, sample_scene
-from shared.toybox.captions import ActorFacts, SceneFacts
 from shared.toybox.judges.scenes import judge_scene, judge_tracks, psnr, score_scene
-from shared.toybox.scenes import Actor, Scene
+from shared.toybox.scenes.captions import ActorFacts, SceneFacts
+from shared.toybox.scenes.scene import Actor, Scene
 from shared.toybox.validate import WORLDS, validate_scenes
 
 

@@ -7,8 +7,8 @@ import pytest
 
 from shared.errors import InputError
 from shared.toybox import BACKGROUNDS, CAMERAS, COLORS, HELD_OUT, MOTIONS, SHAPES, render_scene, sample_scene
-from shared.toybox.scenes import Actor, Scene
-from shared.toybox.vocabulary import is_decidable
+from shared.toybox.scenes.scene import Actor, Scene
+from shared.toybox.scenes.vocabulary import is_decidable
 
 KINDS = {
     "one": {"actors": 1},

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from shared.errors import InputError
-from shared.toybox.impacts import SAMPLE_RATE, band_noise
 from shared.toybox.judges.sounds import (
     find_onsets,
     join_ratio,
@@ -17,8 +16,9 @@ from shared.toybox.judges.sounds import (
     steps_at,
     validate_sounds,
 )
-from shared.toybox.music import Music, play
-from shared.toybox.sounds import toy_sound
+from shared.toybox.sounds.impacts import SAMPLE_RATE, band_noise
+from shared.toybox.sounds.music import Music, play
+from shared.toybox.sounds.sound import toy_sound
 
 
 def struck(count):

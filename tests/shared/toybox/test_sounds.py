@@ -7,15 +7,14 @@ import pytest
 
 from shared.errors import InputError
 from shared.toybox import HELD_OUT
-from shared.toybox.events import scene_events
-from shared.toybox.impacts import SAMPLE_RATE
 from shared.toybox.judges.scenes import judge_tracks
 from shared.toybox.judges.sounds import silence_share
-from shared.toybox.music import BEATS, INSTRUMENTS, MODES, TEMPOS, Music, play
-from shared.toybox.scenes import Actor, Scene
-from shared.toybox.sound_captions import caption_music, caption_sound
-from shared.toybox.sounds import FPS, hum, sound_of, toy_sound
-from shared.toybox.wording import MATERIAL_WORDS
+from shared.toybox.scenes.scene import Actor, Scene
+from shared.toybox.scenes.wording import MATERIAL_WORDS
+from shared.toybox.sounds.captions import caption_music, caption_sound
+from shared.toybox.sounds.impacts import SAMPLE_RATE, scene_events
+from shared.toybox.sounds.music import BEATS, INSTRUMENTS, MODES, TEMPOS, Music, play
+from shared.toybox.sounds.sound import FPS, hum, sound_of, toy_sound
 
 
 def bouncing(**changes):

@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 
 from shared.errors import InputError
-from shared.toybox.impacts import SAMPLE_RATE
 from shared.toybox.judges.puppets import judge_puppet
-from shared.toybox.puppets import make_tracks, render_puppet, sample_puppet
-from shared.toybox.voices import Speaker, sample_speech, speaking, toy_speech
+from shared.toybox.puppets.puppet import make_tracks, render_puppet, sample_puppet
+from shared.toybox.sounds.impacts import SAMPLE_RATE
+from shared.toybox.sounds.voices import Speaker, sample_speech, speaking, toy_speech
 
 FPS = 25.0
 

@@ -1,0 +1,1 @@
+"""From a user's images to `Conditioning`."""

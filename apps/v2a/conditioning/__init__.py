@@ -1,0 +1,1 @@
+"""From a user's video and prompt to the audio transformer's conditioning."""

@@ -1,0 +1,1 @@
+"""The audio transformer and its small encoders: modules only."""

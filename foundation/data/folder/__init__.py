@@ -1,0 +1,1 @@
+"""A user's folder of clips and captions as training data."""

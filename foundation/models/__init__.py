@@ -1,0 +1,1 @@
+"""The networks: modules only, nothing here reads a file."""

@@ -1,0 +1,1 @@
+"""`kinora rerun`: make a result again from its receipt and compare it."""

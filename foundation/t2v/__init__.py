@@ -1,0 +1,1 @@
+"""Text-to-video: request, pipeline and command."""

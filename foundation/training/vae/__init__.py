@@ -1,0 +1,1 @@
+"""Losses and data of the VAE's recipe."""

@@ -1,0 +1,1 @@
+"""A head-and-shoulders figure that speaks, looks and waves."""

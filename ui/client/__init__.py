@@ -1,0 +1,1 @@
+"""`--server URL`: a command carried out by a server."""

@@ -1,0 +1,1 @@
+"""The Gradio page: a tab per command, the queue and the gallery."""
