@@ -1,50 +1,15 @@
-"""The `kinora` command: one table of sub-commands, each imported when it is called."""
+"""The `kinora` command: hands its words to a command of the table, which is imported when it is called."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
-from importlib import import_module, metadata
+from importlib import metadata
 
+from apps.commands import COMMANDS, load
 from shared import console
 from shared.config import near_miss, shorten
 from shared.errors import InputError
-
-
-@dataclass(frozen=True)
-class Command:
-    """A sub-command: the module that has it, the function in there, and its line of help."""
-
-    module: str
-    function: str
-    help: str
-
-
-COMMANDS = {
-    "t2v": Command("ui.cli", "t2v", "a sentence becomes a clip"),
-    "i2v": Command("ui.cli", "i2v", "pictures and a sentence become a clip"),
-    "v2a": Command("ui.cli", "v2a", "a clip is given a sound that fits what happens in it"),
-    "film": Command("ui.cli", "film", "a sentence or a scene file becomes a film with sound"),
-    "sweep": Command("apps.sweep.cli", "main", "every combination of lists of settings, and a table"),
-    "rewrite": Command("apps.prompt_rewrite.cli", "main", "a prompt becomes one that the model understands"),
-    "train": Command("apps.registry", "train", "train a recipe: kinora train RECIPE key=value ..."),
-    "data": Command("apps.registry", "data", "what training would use of a folder of clips"),
-    "models": Command(
-        "foundation.checkpoints.cli", "main", "weights on this machine: list, get, convert, check"
-    ),
-    "lora": Command(
-        "foundation.checkpoints.lora.cli", "main", "LoRA files: show one, write it in another layout"
-    ),
-    "evaluate": Command("apps.registry", "evaluate", "measure a model with the toybox's judges"),
-    "rerun": Command("apps.registry", "rerun", "make a clip again from its receipt, compare every pixel"),
-    "serve": Command(
-        "ui.server", "main", "jobs over HTTP: submit, watch, fetch; the rewriter as a chat model"
-    ),
-    "ui": Command("ui.app", "main", "the same in a browser: a tab for each app, the queue, the gallery"),
-    "show": Command("shared.receipts.cli", "show", "print the receipt in a clip"),
-    "verify": Command("shared.receipts.cli", "verify", "find out whether a clip is as it was written"),
-}
 
 
 def main() -> int:
@@ -69,7 +34,11 @@ def dispatch(argv: Sequence[str]) -> int | None:
         raise InputError(
             f"unknown command {shorten(argv[0])}{near_miss(argv[0], COMMANDS)} (see kinora --help)"
         )
-    return getattr(import_module(command.module), command.function)(list(argv[1:]))
+    if command.main is not None:
+        return load(command.main)(list(argv[1:]))
+    from ui.cli import generate
+
+    return generate(argv[0], list(argv[1:]))
 
 
 def overview() -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from apps import cli
-from apps.registry import recipes
+from apps.commands import recipes
 from foundation.training.cli import read_settings
 from shared.config import Parser
 

@@ -1,53 +1,29 @@
-"""Generating commands as the command line has them: carried out here, or with `--server URL` there."""
+"""Commands that make files, as the command line has them: carried out here, or with `--server URL` there."""
 
 from __future__ import annotations
 
-from importlib import import_module
-
+from apps.commands import COMMANDS
+from foundation.runtime.host import TERMINAL
 from shared.config import from_argv
-from ui.jobs.commands import COMMANDS
-
-HERE = {
-    "t2v": ("apps.film", "text_to_video"),
-    "i2v": ("apps.film", "image_to_video"),
-    "v2a": ("apps.v2a.cli", "main"),
-    "film": ("apps.film.cli", "main"),
-}
-"""Command -> module and function that read its flags and carry it out on this machine."""
-
-
-def t2v(argv: list[str]) -> None:
-    """`kinora t2v`."""
-    generate("t2v", argv)
-
-
-def i2v(argv: list[str]) -> None:
-    """`kinora i2v`."""
-    generate("i2v", argv)
-
-
-def v2a(argv: list[str]) -> None:
-    """`kinora v2a`."""
-    generate("v2a", argv)
-
-
-def film(argv: list[str]) -> None:
-    """`kinora film`."""
-    generate("film", argv)
 
 
 def generate(name: str, argv: list[str]) -> None:
-    """Hand a command line to who carries it out.
+    """Read a command's flags and carry it out.
+
+    Args:
+        name: of a command that makes files.
+        argv: the words behind it.
 
     Raises:
-        KinoraError: A flag is refused, or something goes wrong there.
+        KinoraError: a flag is refused, or something goes wrong while it is carried out.
     """
-    if not any(word.split("=")[0] in ("--server", "--help", "-h") for word in argv):
-        module, function = HERE[name]
-        return getattr(import_module(module), function)(argv)
-    from ui.client.remote import Remote, carry_out, with_server
-
     command = COMMANDS[name]
-    about = f"{command.help[0].upper()}{command.help[1:]}."
-    asked: Remote = from_argv(with_server(command.schema()), argv, f"kinora {name}", about, word=command.word)
-    return carry_out(command, asked)
+    prog, about = f"kinora {name}", f"{command.help[0].upper()}{command.help[1:]}."
+    if not any(word.split("=")[0] in ("--server", "--help", "-h") for word in argv):
+        command.run(from_argv(command.schema(), argv, prog, about, word=command.word), TERMINAL)
+        return
+    from ui.client.remote import carry_out, with_server
+    from ui.jobs.commands import find_command
+
+    asked = from_argv(with_server(command.schema()), argv, prog, about, word=command.word)
+    carry_out(find_command(name), asked)

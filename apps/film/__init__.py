@@ -8,12 +8,9 @@ _HOMES = {
     "Scenes": "scenes",
     "Shot": "scenes",
     "carry_out": "rewriting",
-    "generate": "rewriting",
-    "image_to_video": "rewriting",
     "make": "run",
     "read_scenes": "scene_file",
     "rewrite_all": "rewriting",
-    "text_to_video": "rewriting",
     "with_rewriting": "rewriting",
 }
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from apps.prompt_rewrite.request import BackendName, RewriterSettings, from_environment
 from foundation.runtime.host import TERMINAL, Host
-from shared.config import Schema, from_argv, setting
+from shared.config import Schema, setting
 from shared.config import settings as settings_of
 from shared.console import note, printable
 
@@ -32,51 +32,12 @@ class Rewriting:
     rewrite_fallback: bool = setting(False, "use the prompt as it is when the rewriter's server fails")
 
 
-def text_to_video(argv: list[str]) -> None:
-    """`kinora t2v`, with `--rewrite`.
-
-    Raises:
-        KinoraError: A flag, the rewriter, the model or the place for the result is refused.
-    """
-    from foundation.t2v.cli import make
-    from foundation.t2v.request import TextToVideoRequest
-
-    generate(TextToVideoRequest, make, argv, "kinora t2v", "A sentence becomes a clip.")
-
-
-def image_to_video(argv: list[str]) -> None:
-    """`kinora i2v`, with `--rewrite`.
-
-    Raises:
-        KinoraError: A flag, a picture, the rewriter, the model or the place for the result is refused.
-    """
-    from apps.i2v.cli import make
-    from apps.i2v.request import ImageToVideoRequest
-
-    generate(ImageToVideoRequest, make, argv, "kinora i2v", "Pictures and a sentence become a clip.")
-
-
-def generate(
-    schema: type[Schema], make: Callable[..., object], argv: list[str], prog: str, description: str
-) -> None:
-    """Read a generating command's flags together with those of the rewriter, and carry it out.
-
-    Args:
-        schema: the command's request.
-        make: carries it out: `make(request, prepare, host)`, where `prepare` may be left out.
-        argv: the command line.
-        prog: the command's name, for messages.
-        description: its line of help.
-    """
-    carry_out(schema, make, from_argv(with_rewriting(schema), argv, prog, description))
-
-
 def carry_out(schema: type[Schema], make: Callable[..., Any], asked: Any, host: Host = TERMINAL) -> Any:
     """Make what a request `with_rewriting` asks for.
 
     Args:
         schema: the command's request.
-        make: as in `generate`.
+        make: carries it out: `make(request, prepare, host)`, where `prepare` may be left out.
         asked: the command's request together with the rewriter's settings.
         host: who carries it out.
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from apps.commands import Command
 from apps.film.shot_cache import key_of
-from apps.sweep.commands import Command, suffix_of
 from foundation.runtime.settings import RuntimeSettings
 from foundation.t2v.request import prompt_lines
 from shared.config import Size, from_mapping, kinds, near_miss, settings, shorten, to_mapping
@@ -155,3 +155,14 @@ def _values(schema: type[Any], name: str, text: str) -> list[str]:
 
 def _is_list(schema: type[Any], name: str) -> bool:
     return typing.get_origin(kinds(schema, name)[0]) is tuple
+
+
+def suffix_of(request: Any) -> str:
+    """The suffix of the one file that a request makes."""
+    from apps.v2a.request import VideoToAudioRequest
+
+    if isinstance(request, VideoToAudioRequest):
+        own = "" if request.video is None else request.video.suffix.lower()
+        return {"": ".wav", ".mkv": ".mkv", ".webm": ".mkv"}.get(own, ".mp4")
+    still = request.frames == 1
+    return f".{getattr(request, 'format', None) or ('png' if still else 'mp4')}"

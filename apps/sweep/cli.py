@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from apps.commands import COMMANDS, Command, remakers
 from apps.film.host import Keeper
 from apps.sweep.axes import Combination, combinations, read_axes
-from apps.sweep.commands import COMMANDS, Command
 from apps.sweep.grid import write_grid
 from foundation.runtime.host import TERMINAL
 from shared.config import Parser, near_miss, shorten
@@ -46,8 +46,9 @@ def main(argv: list[str]) -> int:
         KinoraError: A word, a combination or the folder is refused; then nothing was made.
     """
     asked = _parser().read(argv)
-    if asked.command not in COMMANDS:
-        raise InputError(f"unknown command {shorten(asked.command)}{near_miss(asked.command, COMMANDS)}")
+    media = remakers()
+    if asked.command not in media:
+        raise InputError(f"unknown command {shorten(asked.command)}{near_miss(asked.command, media)}")
     command = COMMANDS[asked.command]
     axes = read_axes(command.schema(), asked.settings)
     if not {"seed", "scenes"} & axes.keys():

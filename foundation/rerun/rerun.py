@@ -6,7 +6,6 @@ model is whichever on this machine has the weights' sha256, and nothing in it is
 
 from __future__ import annotations
 
-import sys
 from argparse import Namespace
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
@@ -19,7 +18,7 @@ from foundation.rerun.inputs import find_inputs
 from foundation.runtime.preflight import check_machine
 from foundation.runtime.settings import RuntimeSettings
 from shared.config import Parser, from_mapping, one_of, shorten
-from shared.console import note, result, run
+from shared.console import note, result
 from shared.errors import CheckFailed, InputError, WeightsError
 from shared.media.naming import Output
 from shared.results.soundtrack import SUFFIXES as SOUND_SUFFIXES
@@ -28,13 +27,6 @@ if TYPE_CHECKING:
     from shared.results import Clip
     from shared.results.soundtrack import Soundtrack
 
-REMAKERS = {"t2v": "foundation.t2v.cli"}
-"""Command -> the module whose `remake(recorded, chosen)` makes its clips, or its sounds, again.
-
-A module whose weights are no video model's also has `weights(model)`, the files of a model by its name. One whose
-results are made of others' has `remake_parts(receipt, again, inputs)` instead, where `again(part, known)` makes a part
-again from what the receipt says of it, with media that are known by the name of their setting.
-"""
 
 WeightsOf = Callable[[str], Mapping[str, Path]]
 
@@ -43,12 +35,12 @@ Again = Callable[[Mapping[str, Any], Mapping[str, Path]], "Clip | Soundtrack"]
 MOST_THREADS = 1024
 
 
-def main(argv: list[str], remakers: Mapping[str, str] = REMAKERS) -> None:
+def main(argv: list[str], remakers: Mapping[str, str]) -> None:
     """Make a clip, or a sound, again.
 
     Args:
         argv: the command line.
-        remakers: to choose from; the apps bring more than the foundation's own.
+        remakers: command -> module with `remake` or `remake_parts`.
 
     Raises:
         CheckFailed: The receipt was edited, or the new frames or samples differ.
@@ -256,7 +248,3 @@ def find_model(
         f"{whose} the weights that made the clip: {shorten(file)} with sha256 {digest[:16]}... is missing"
         f"{' and ' + str(len(missing) - 1) + ' more' if len(missing) > 1 else ''}; name the model with --model"
     )
-
-
-if __name__ == "__main__":
-    sys.exit(run(main, sys.argv[1:]))

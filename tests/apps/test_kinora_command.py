@@ -5,6 +5,7 @@ from importlib.util import find_spec
 import pytest
 
 from apps import cli
+from apps.commands import COMMANDS
 from shared.errors import InputError
 
 
@@ -30,14 +31,20 @@ def test_help_waits_for_no_heavy_module(argv):
 def test_help_names_every_command(capsys):
     assert cli.dispatch(["--help"]) == 0
     printed = capsys.readouterr().out
-    for name, command in cli.COMMANDS.items():
+    for name, command in COMMANDS.items():
         assert f"  {name}" in printed
         assert command.help in printed
 
 
-@pytest.mark.parametrize("name", cli.COMMANDS)
-def test_every_command_has_its_module(name):
-    assert find_spec(cli.COMMANDS[name].module) is not None
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_its_modules(name):
+    command = COMMANDS[name]
+    named = (command.main, command.request, command.make, command.remake, command.tab)
+    of_recipes = [
+        entry.module
+        for entry in (*command.recipes.values(), *command.evaluations.values(), *command.data.values())
+    ]
+    assert all(find_spec(one.partition(":")[0]) for one in (*named, *of_recipes) if one)
 
 
 def test_an_unknown_command_is_refused_with_the_nearest():

@@ -7,14 +7,14 @@ import sys
 
 import pytest
 
-from apps import registry
+from apps import commands
 from foundation.training.cli import read_settings
 from foundation.training.config import Training, VAEConfig, Worlds, starting_point
 from foundation.training.export import prepare_export
 from shared.config import check_bounds
 from shared.errors import ConfigError, InputError
 
-RECIPES = registry.recipes()
+RECIPES = commands.recipes()
 
 
 def numbers(settings, path=""):

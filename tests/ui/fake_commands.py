@@ -6,10 +6,10 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from apps.commands import COMMANDS, Command
 from shared.config import check, setting
 from shared.console import note
 from shared.errors import InputError
-from ui.jobs.commands import COMMANDS, Command
 
 
 @dataclass(frozen=True)
@@ -57,4 +57,4 @@ def make(request, host):
     return [path]
 
 
-COMMANDS["fake"] = Command("fake", "for tests", "fake_commands", "FakeRequest", ("fake_commands", "make"))
+COMMANDS["fake"] = Command("for tests", request="fake_commands:FakeRequest", make="fake_commands:make")

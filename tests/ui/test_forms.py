@@ -8,12 +8,13 @@ from foundation.checkpoints.defaults import read_defaults
 from foundation.models.geometry import check_size
 from shared.config import Size, from_mapping, settings, to_mapping
 from shared.errors import InputError
-from ui.jobs.commands import COMMANDS, HOSTED, find_command
+from ui.jobs.commands import HOSTED, find_command, job_commands
 from ui.page.controls import Choice, Control, Digits, Drop, Lines, Number, Switch
 from ui.page.forms import Form, fields
 from ui.page.models import STARTER, defaults, placeholders, sizes
 from ui.page.tabs import TABS
 
+COMMANDS = job_commands()
 OURS = [name for name in COMMANDS if name != "fake"]
 
 SEVERAL = {

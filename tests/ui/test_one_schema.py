@@ -2,20 +2,21 @@
 
 import pytest
 
+from apps.commands import COMMANDS as ALL
 from shared.config import parser
 from ui.api.schemas import command_schema
-from ui.cli import HERE
 from ui.client.remote import with_server
-from ui.jobs.commands import COMMANDS, HOSTED
+from ui.jobs.commands import HOSTED, job_commands
 from ui.page import forms
 
+COMMANDS = job_commands()
 NAMES = [name for name in COMMANDS if name != "fake"]
 
 
 def flags(name):
     """The settings that `kinora NAME --help` lists."""
     schema = COMMANDS[name].schema()
-    made = parser(with_server(schema) if name in HERE else schema, name, "")
+    made = parser(with_server(schema) if ALL[name].main is None else schema, name, "")
     return {action.dest for action in made._actions} - {"help", "debug", "server"}
 
 
@@ -35,9 +36,6 @@ def test_http_says_the_same_of_a_field_as_help_does(name):
         assert (about.get("minimum"), about.get("maximum")) == (setting.minimum, setting.maximum)
 
 
-def test_every_generating_command_of_the_command_line_is_a_job():
-    from apps.cli import COMMANDS as ALL
-
-    of_the_line = {name for name, command in ALL.items() if command.module == "ui.cli"}
-    assert of_the_line == set(HERE)
-    assert of_the_line < set(NAMES)
+def test_every_command_that_makes_files_is_a_job_and_has_a_tab():
+    assert set(NAMES) == {name for name, command in ALL.items() if command.tab}
+    assert {name for name, command in ALL.items() if command.main is None} - {"fake"} < set(NAMES)

@@ -24,7 +24,7 @@ from servers import FAKE, Server, serving
 
 from shared.errors import InputError
 from ui.api.schemas import command_schema
-from ui.jobs.commands import COMMANDS
+from ui.jobs.commands import job_commands
 
 
 @pytest.fixture(scope="module")
@@ -215,7 +215,7 @@ def test_a_result_that_was_deleted_by_hand_is_one_line(server):
 
 def test_the_description_of_the_routes_is_made_from_the_schemas(server):
     described = server.client.get("/api/openapi.json").json()
-    for name, command in COMMANDS.items():
+    for name, command in job_commands().items():
         body = described["paths"][f"/api/jobs/{name}"]["post"]["requestBody"]
         assert body["content"]["application/json"]["schema"] == json.loads(
             json.dumps(command_schema(command))

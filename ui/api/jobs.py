@@ -10,7 +10,7 @@ from fastapi.responses import Response
 
 from ui.api.errors import REFUSALS, json_body
 from ui.api.schemas import command_schema
-from ui.jobs.commands import COMMANDS, Command
+from ui.jobs.commands import JobCommand, job_commands
 from ui.jobs.job import Job, State
 from ui.jobs.queue import Queue
 
@@ -34,10 +34,10 @@ def router(queue: Queue) -> APIRouter:
         """What jobs can run, with the schema of their settings and those that name files."""
         return [
             {"name": one.name, "help": one.help, "files": one.files(), "settings": command_schema(one)}
-            for one in COMMANDS.values()
+            for one in job_commands().values()
         ]
 
-    for command in COMMANDS.values():
+    for command in job_commands().values():
         routes.post(
             f"/api/jobs/{command.name}",
             status_code=201,
@@ -110,5 +110,5 @@ def _json(schema: dict[str, Any]) -> dict[str, Any]:
     return {"required": True, "content": {"application/json": {"schema": schema}}}
 
 
-def _body(command: Command) -> dict[str, Any]:
+def _body(command: JobCommand) -> dict[str, Any]:
     return {"requestBody": _json(command_schema(command))}

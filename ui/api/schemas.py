@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from shared.config import RELEASED_SIZES, Size, kinds
-from ui.jobs.commands import Command
+from ui.jobs.commands import JobCommand
 
 _TYPES: dict[Any, dict[str, Any]] = {
     bool: {"type": "boolean"},
@@ -22,7 +22,7 @@ _TYPES: dict[Any, dict[str, Any]] = {
 }
 
 
-def command_schema(command: Command) -> dict[str, Any]:
+def command_schema(command: JobCommand) -> dict[str, Any]:
     """The JSON schema of a job's settings."""
     properties = {}
     for name, (field, about) in command.fields().items():

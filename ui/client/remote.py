@@ -16,7 +16,7 @@ from shared.errors import InputError, KinoraError
 from shared.media.files import check_writable, reserving
 from shared.media.naming import DEFAULT_FOLDER, numbered
 from ui.client.client import Client
-from ui.jobs.commands import Command
+from ui.jobs.commands import JobCommand
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ def with_server(schema: type[Schema]) -> Any:
     return dataclasses.make_dataclass(schema.__name__, (), bases=(schema, Remote), frozen=True)
 
 
-def carry_out(command: Command, asked: Any) -> None:
+def carry_out(command: JobCommand, asked: Any) -> None:
     """Let a server carry out a request, and bring its results to `out`.
 
     Raises:
@@ -74,7 +74,7 @@ def _watched(client: Client, job: dict[str, Any]) -> dict[str, Any]:
     return job
 
 
-def _settings(command: Command, asked: Any, place: _Place, client: Client) -> dict[str, Any]:
+def _settings(command: JobCommand, asked: Any, place: _Place, client: Client) -> dict[str, Any]:
     """What differs from the defaults, with the names that the server gives the files."""
     fields = command.fields()
     changed = {name for name, (field, _) in fields.items() if getattr(asked, name) != field.default}

@@ -1,4 +1,4 @@
-"""The commands that a job can run: the one table that HTTP, the form, `--server` and the worker read."""
+"""Commands of the table as jobs: settings, files and results, for HTTP, forms, `--server` and the worker."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from apps.commands import Command, generating, load
 from foundation.checkpoints.lora.source import Lora
 from foundation.runtime.host import Host
 from shared.config import Setting, from_mapping, kinds, near_miss, settings, shorten
@@ -28,32 +28,30 @@ Place = Callable[[str], Path]
 
 
 @dataclass(frozen=True)
-class Command:
-    """A command as a job runs it.
+class JobCommand:
+    """A command of the table as a job runs it.
 
     Attributes:
         name: as on the command line.
-        help: its line of help.
-        module: where its request is.
-        schema_name: of the request there.
-        maker: module and function that carry a request out.
-        word: the setting whose value may stand without its flag.
-        prepared: whether it takes the rewriter's settings, see `apps.film`.
-        keeps_parts: whether it goes on from what an interrupted run left beside its result.
+        command: its entry.
     """
 
     name: str
-    help: str
-    module: str
-    schema_name: str
-    maker: tuple[str, str]
-    word: str | None = None
-    prepared: bool = False
-    keeps_parts: bool = False
+    command: Command
+
+    @property
+    def help(self) -> str:
+        """Its line of help."""
+        return self.command.help
+
+    @property
+    def keeps_parts(self) -> bool:
+        """Whether it goes on from what an interrupted run left beside its result."""
+        return self.command.keeps_parts
 
     def schema(self) -> type[Any]:
         """The request with all of its settings."""
-        return _schema(self)
+        return _schema(self.command.request, self.command.rewrites)
 
     def fields(self) -> dict[str, tuple[dataclasses.Field, Setting]]:
         """The settings that a job has: all but those of the server's host."""
@@ -96,85 +94,33 @@ class Command:
         Returns:
             The results' paths in the folder.
         """
-        make = getattr(import_module(self.maker[0]), self.maker[1])
         if self.name == "rewrite":
-            return [_write_rewrites(make(_with_server(request)), folder, host)]
-        if self.prepared:
-            from apps.film import carry_out
-
-            schema = getattr(import_module(self.module), self.schema_name)
-            return carry_out(schema, make, dataclasses.replace(request, out=folder), host)
+            rewrites = load(self.command.make)(_with_server(request))
+            return [_write_rewrites(rewrites, folder, host)]
         out = folder / "film.mp4" if self.keeps_parts else folder
-        return make(dataclasses.replace(request, out=out), host=host)
+        return self.command.run(dataclasses.replace(request, out=out), host)
 
 
-COMMANDS = {
-    command.name: command
-    for command in (
-        Command(
-            "t2v",
-            "a sentence becomes a clip",
-            "foundation.t2v.request",
-            "TextToVideoRequest",
-            ("foundation.t2v.cli", "make"),
-            prepared=True,
-        ),
-        Command(
-            "i2v",
-            "pictures and a sentence become a clip",
-            "apps.i2v.request",
-            "ImageToVideoRequest",
-            ("apps.i2v.cli", "make"),
-            prepared=True,
-        ),
-        Command(
-            "v2a",
-            "a clip is given a sound that fits what happens in it",
-            "apps.v2a.request",
-            "VideoToAudioRequest",
-            ("apps.v2a.cli", "make"),
-            word="video",
-        ),
-        Command(
-            "film",
-            "a sentence or a scene file becomes a film with sound",
-            "apps.film.request",
-            "FilmRequest",
-            ("apps.film.run", "make"),
-            word="prompt",
-            keeps_parts=True,
-        ),
-        Command(
-            "rewrite",
-            "a prompt becomes one that the model understands",
-            "apps.prompt_rewrite.request",
-            "RewriteRequest",
-            ("apps.prompt_rewrite.cli", "make"),
-            word="prompt",
-        ),
-    )
-}
+def job_commands() -> dict[str, JobCommand]:
+    """Every command of the table that makes files, by name."""
+    return {name: JobCommand(name, command) for name, command in generating().items()}
 
 
-def find_command(name: Any) -> Command:
+def find_command(name: Any) -> JobCommand:
     """A command by its name.
 
     Raises:
         InputError: No job runs such a command.
     """
-    if not isinstance(name, str) or name not in COMMANDS:
-        raise InputError(f"unknown command {shorten(name)}{near_miss(name, COMMANDS)}")
-    return COMMANDS[name]
+    known = generating()
+    if not isinstance(name, str) or name not in known:
+        raise InputError(f"unknown command {shorten(name)}{near_miss(name, known)}")
+    return JobCommand(name, known[name])
 
 
 @cache
-def _schema(command: Command) -> type[Any]:
-    schema = getattr(import_module(command.module), command.schema_name)
-    if not command.prepared:
-        return schema
-    from apps.film import with_rewriting
-
-    return with_rewriting(schema)
+def _schema(request: str, rewrites: bool) -> type[Any]:
+    return Command("", request=request, rewrites=rewrites).schema()
 
 
 @cache

@@ -10,7 +10,7 @@ from foundation.rerun.inputs import find_inputs
 from shared.config import parse
 from shared.errors import InputError
 from ui.jobs import Job, Queue
-from ui.jobs.commands import COMMANDS, find_command
+from ui.jobs.commands import find_command
 from ui.jobs.results import Result
 from ui.jobs.store import JobNotFoundError
 from ui.page.tabs.tab import Tab
@@ -78,7 +78,8 @@ def targets(result: Result, tabs: Sequence[Tab]) -> list[tuple[str, str]]:
 
 def _recorded(command: str, result: Result, queue: Queue) -> dict[str, Any]:
     """A receipt's settings, each as far as its schema takes it, and its inputs where they are still here."""
-    schema, fields = COMMANDS[command].schema(), COMMANDS[command].fields()
+    known = find_command(command)
+    schema, fields = known.schema(), known.fields()
     settings = {}
     for name, value in _request(result).items():
         if name in fields and not fields[name][1].local:

@@ -8,7 +8,7 @@ from tiny_folders import model_folder, starter_folder
 from tiny_picture_folder import i2v_folder
 from tiny_sound_folder import sound_folder
 
-from apps import registry
+from apps import commands
 from apps.film import cli
 from foundation.rerun import rerun
 from shared import receipts
@@ -56,7 +56,7 @@ def made(tmp_path_factory, model_folder, i2v_folder, sound_folder):
 
 
 def again(*argv):
-    rerun.main([str(word) for word in argv], {**rerun.REMAKERS, **registry.REMAKERS})
+    rerun.main([str(word) for word in argv], commands.remakers())
 
 
 def test_a_film_of_words_pictures_and_clips_is_as_it_was_written(made):

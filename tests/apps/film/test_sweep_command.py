@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from fake_models import Fake
 
+from apps.commands import COMMANDS
 from apps.sweep import cli
 from apps.sweep.axes import read_axes
-from apps.sweep.commands import COMMANDS
 from shared.console import run
 from shared.errors import InputError
 from shared.media.picture import write_png

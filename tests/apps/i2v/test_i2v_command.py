@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from apps import registry
+from apps import commands
 from apps.i2v import cli
 from apps.i2v.conditioning.keyframes import Keyframe
 from apps.i2v.request import ImageToVideoRequest
@@ -58,7 +58,7 @@ def test_a_clip_is_made_again_from_its_receipt_as_long_as_its_pictures_are_here(
     more = "--keyframe", f"4={middle}", "--frames", "9", "--loop"
     i2v("--image", picture, "--prompt", PROMPT, "--out", clip, *more, *folder)
     capsys.readouterr()
-    remakers = {**rerun.REMAKERS, **registry.REMAKERS}
+    remakers = commands.remakers()
     rerun.main(["--model", folder[1], str(clip)], remakers)
     assert "bit for bit" in capsys.readouterr().out
     moved = middle.rename(tmp_path / "moved.png")

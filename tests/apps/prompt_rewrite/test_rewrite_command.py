@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from apps import film
 from apps.prompt_rewrite import cli
 from apps.prompt_rewrite.data.pairs import Pair, read_pairs
 from apps.prompt_rewrite.request import RewriterSettings, from_environment
@@ -19,6 +18,7 @@ from shared.config import Size
 from shared.errors import InputError, ResourceError
 from shared.receipts import read_receipt
 from shared.results import Clip
+from ui.cli import generate
 
 GOOD = "Three orange cats sleep on a roof."
 PROMPT = "three orange cats on a roof"
@@ -150,9 +150,7 @@ def test_a_clip_is_made_from_the_rewrite_and_its_receipt_holds_both(
 ):
     monkeypatch.setenv("KINORA_REWRITE_URL", server)
     argv = ["--prompt", PROMPT, "--seed", "1", "--out", str(tmp_path / "a.mp4")]
-    film.text_to_video(
-        [*argv, "--rewrite", "master", "--rewrite-backend", "server", "--rewrite-model", "good"]
-    )
+    generate("t2v", [*argv, "--rewrite", "master", "--rewrite-backend", "server", "--rewrite-model", "good"])
     assert video_model.prompts == [GOOD]
     receipt = read_receipt(tmp_path / "a.mp4")
     assert receipt["request"]["prompt"] == GOOD
@@ -163,7 +161,7 @@ def test_a_clip_is_made_from_the_rewrite_and_its_receipt_holds_both(
 
 
 def test_prompts_stay_as_they_are_unless_asked(video_model, tmp_path):
-    film.text_to_video(["--prompt", PROMPT, "--seed", "1", "--out", str(tmp_path / "a.mp4")])
+    generate("t2v", ["--prompt", PROMPT, "--seed", "1", "--out", str(tmp_path / "a.mp4")])
     assert video_model.prompts == [PROMPT]
     assert "details" not in read_receipt(tmp_path / "a.mp4")
 
@@ -173,19 +171,19 @@ def test_a_failing_rewriter_makes_no_clip_unless_asked(server, video_model, tmp_
     argv = ["--prompt", PROMPT, "--seed", "1", "--out", str(tmp_path / "a.mp4"), "--rewrite", "normal"]
     argv += ["--rewrite-backend", "server", "--rewrite-model", "garbage"]
     with pytest.raises(ResourceError):
-        film.text_to_video(argv)
+        generate("t2v", argv)
     assert list(tmp_path.iterdir()) == []
-    film.text_to_video([*argv, "--rewrite-fallback"])
+    generate("t2v", [*argv, "--rewrite-fallback"])
     assert video_model.prompts == [PROMPT]
 
 
 def test_every_setting_of_the_video_model_is_still_taken(video_model, tmp_path, capsys):
     with pytest.raises(SystemExit):
-        film.text_to_video(["--help"])
+        generate("t2v", ["--help"])
     printed = capsys.readouterr().out
     assert all(flag in printed for flag in ("--prompt", "--steps", "--rewrite ", "--rewrite-backend"))
     with pytest.raises(InputError, match="steps"):
-        film.text_to_video(["--prompt", "a", "--steps", "0"])
+        generate("t2v", ["--prompt", "a", "--steps", "0"])
 
 
 def test_the_foundation_alone_offers_no_rewrite():

@@ -11,6 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from apps.commands import recipes
 from apps.prompt_rewrite import PromptRewriter
 from apps.prompt_rewrite.backends import Task
 from apps.prompt_rewrite.backends.chat_model import ChatModel
@@ -23,7 +24,6 @@ from apps.prompt_rewrite.model import build_rewriter, chat_tokenizer, rewriter_t
 from apps.prompt_rewrite.training import rewrite, rewrite_lora
 from apps.prompt_rewrite.training.config import RewriterSize
 from apps.prompt_rewrite.training.objective import AnswerObjective
-from apps.registry import recipes
 from foundation.training import cli
 from shared.errors import ConfigError, InputError
 from shared.toybox.scenes.captions import ActorFacts, SceneFacts

@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from apps.registry import EVALUATIONS, recipes
+from apps.commands import COMMANDS, recipes
 from apps.v2a.codec import MelSpec, MelVAE, VocosVocoder, load_codec, load_mel_vae, load_vocoder, log_mel
 from apps.v2a.training import mel_vae, vocoder
 from apps.v2a.training.codec_data import FULL_SCALE, SoundCrops, rendered_sounds
@@ -199,5 +199,5 @@ def test_two_processes_train_what_one_of_them_writes(name, cache, folder, tmp_pa
 
 
 def test_the_codecs_evaluation_is_registered():
-    module, _ = EVALUATIONS["codec"]
+    module, _ = COMMANDS["v2a"].evaluations["codec"]
     assert module == "apps.v2a.codec.evaluation"

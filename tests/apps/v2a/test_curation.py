@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from formant_voice import voice
 
-from apps import registry
+from apps import commands
 from apps.v2a.conditioning.captions import entry_captions, merged, parts_of
 from apps.v2a.curation.listening import Heard
 from apps.v2a.curation.selection import captions_of
@@ -61,7 +61,7 @@ def weights(tmp_path):
 def look(clips, weights, tmp_path, capsys):
     def run(*flags):
         out = tmp_path / "out"
-        registry.data(["v2a", str(clips.root), "--out", str(out), "--model", str(weights), *map(str, flags)])
+        commands.data(["v2a", str(clips.root), "--out", str(out), "--model", str(weights), *map(str, flags)])
         lines = (out / "report.jsonl").read_text().splitlines()
         return {line["file"]: line for line in map(json.loads, lines)}
 
@@ -146,14 +146,14 @@ def test_a_folder_that_holds_nothing_is_refused(clips, look, tmp_path):
     with pytest.raises(InputError, match="every file in it is left out"):
         look()
     with pytest.raises(InputError, match="does not exist"):
-        registry.data(["v2a", str(tmp_path / "gone")])
+        commands.data(["v2a", str(tmp_path / "gone")])
     with pytest.raises(InputError, match="name a folder"):
-        registry.data(["v2a"])
+        commands.data(["v2a"])
 
 
 def test_results_never_stand_among_the_clips_nor_links_among_other_files(clips, look, tmp_path):
     with pytest.raises(InputError, match="is inside of"):
-        registry.data(["v2a", str(clips.root), "--out", str(clips.root / "out")])
+        commands.data(["v2a", str(clips.root), "--out", str(clips.root / "out")])
     clips.film("good.mp4", sound(1))
     (tmp_path / "out" / "clips").mkdir(parents=True)
     (tmp_path / "out" / "clips" / "theirs.mp4").write_bytes(b"")
@@ -260,5 +260,5 @@ def test_nobody_says_that_there_is_no_music_where_it_is_heard():
 
 
 def test_help_names_it_beside_the_foundations_own(capsys):
-    registry.data(["--help"])
+    commands.data(["--help"])
     assert "  v2a" in capsys.readouterr().out

@@ -8,7 +8,7 @@ import av
 import numpy as np
 import pytest
 
-from apps import registry
+from apps import commands
 from apps.v2a import cli
 from apps.v2a.request import VideoToAudioRequest
 from foundation.rerun import rerun
@@ -151,7 +151,7 @@ def test_the_receipt_names_clip_weights_and_layout_and_the_sound_is_made_again(t
     assert {"transformer", "vocoder"} <= {name.split("/")[0] for name in receipt["weights_sha256"]}
     assert str(tmp_path) not in str(receipt)
 
-    remakers = {**rerun.REMAKERS, **registry.REMAKERS}
+    remakers = commands.remakers()
     again = tmp_path / "again.wav"
     rerun.main(["--model", folder[1], "--out", str(again), str(tmp_path / "new.mp4")], remakers)
     assert "bit for bit" in capsys.readouterr().out

@@ -41,7 +41,7 @@ def t2v(*argv):
 
 
 def again(*argv):
-    rerun.main([str(word) for word in argv])
+    rerun.main([str(word) for word in argv], {"t2v": "foundation.t2v.cli"})
 
 
 def raw(path):

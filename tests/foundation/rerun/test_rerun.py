@@ -13,6 +13,8 @@ from shared.errors import CheckFailed, InputError, WeightsError
 from shared.receipts import read_receipt, verify
 from shared.results import Clip, read_clip
 
+T2V = {"t2v": "foundation.t2v.cli"}
+
 
 @pytest.fixture(scope="module", autouse=True)
 def models(model_folder, tmp_path_factory):
@@ -44,7 +46,7 @@ def clip(made, tmp_path):
 
 
 def again(*argv):
-    rerun.main([str(word) for word in argv])
+    rerun.main([str(word) for word in argv], T2V)
 
 
 def rewritten(path, **changes):
@@ -202,7 +204,7 @@ def test_an_app_brings_its_own_clips(clip, monkeypatch):
     rewritten(clip, command="i2v")
     with pytest.raises(InputError, match="what is made again is t2v"):
         again(clip)
-    rerun.main([str(clip)], {**rerun.REMAKERS, "i2v": "foundation.t2v.cli"})
+    rerun.main([str(clip)], {**T2V, "i2v": "foundation.t2v.cli"})
 
 
 def test_a_clip_of_another_program_has_nothing_to_go_by(tmp_path):

@@ -1,12 +1,8 @@
-"""The tabs of the page, in their order: one module and one line each."""
+"""The tabs of the page: one module for each command of the table that has one, in the table's order."""
 
-from ui.page.tabs import film, image, rewrite, sound, text
+from importlib import import_module
+
+from apps.commands import COMMANDS
 from ui.page.tabs.tab import Tab
 
-TABS: tuple[Tab, ...] = (
-    text.TAB,
-    image.TAB,
-    sound.TAB,
-    rewrite.TAB,
-    film.TAB,
-)
+TABS: tuple[Tab, ...] = tuple(import_module(command.tab).TAB for command in COMMANDS.values() if command.tab)
