@@ -35,6 +35,8 @@ def check_medium(path: Path) -> None:
     Raises:
         InputError: It is damaged, missing, beyond a limit, or ends the process that decodes it.
     """
+    if not path.exists():
+        raise InputError(f"{path} does not exist")
     decoder = _idle.get()
     try:
         decoder.check(path)

@@ -69,6 +69,17 @@ def read_press(event: gr.EventData) -> Press:
     return Press(**values)
 
 
+def read_text(value: Any) -> str:
+    """A field's value that a browser sends as text.
+
+    Raises:
+        InputError: it is something else.
+    """
+    if not isinstance(value, str):
+        raise InputError(f"a field of the page holds text, not {shorten(value)}")
+    return value
+
+
 def refusing(handler: Callable[..., Any]) -> Callable[..., Any]:
     """A handler whose refusals are shown in one line."""
 

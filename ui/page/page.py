@@ -18,7 +18,7 @@ from ui.jobs import Queue
 from ui.jobs.commands import find_command
 from ui.jobs.files import Files
 from ui.jobs.results import Results
-from ui.page.calls import Blocks, name_parameters, read_press, refusing
+from ui.page.calls import Blocks, name_parameters, read_press, read_text, refusing
 from ui.page.forms import Form
 from ui.page.gallery import Gallery, Shown
 from ui.page.models import (
@@ -271,8 +271,9 @@ class Page:
             now, asked = self.gallery.act(press.act, press.id, press.to, now)
             return [now, self.gallery.show(now), gr.skip() if asked is None else _news(asked)]
 
-        def choose(command: str, words: str) -> list[Any]:
-            now = Shown(command, words=words)
+        @refusing
+        def choose(command: Any, words: Any) -> list[Any]:
+            now = Shown(read_text(command), words=read_text(words))
             return [now, self.gallery.show(now)]
 
         grid.act(act, shown, [shown, grid, self.asked], **PRESS)
