@@ -8,6 +8,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,14 @@ from foundation.checkpoints.hashes import cache_folder
 from shared.config import local_path, near_miss, shorten
 from shared.errors import InputError, WeightsError
 
-STARTER = Path(__file__).resolve().parents[2] / "weights" / "starter"
-"""The small trained weights in this repository."""
+
+def _starter() -> Path:
+    checkout = Path(__file__).resolve().parents[2] / "weights" / "starter"
+    return checkout if checkout.is_dir() else Path(str(resources.files("foundation") / "starter"))
+
+
+STARTER = _starter()
+"""The small trained weights: of this repository, or those that the installed package brings."""
 
 BASE = "hunyuanvideo"
 """What gives the rest of a model when a transformer alone is named."""
