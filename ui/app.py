@@ -35,12 +35,12 @@ def mount(app: FastAPI, queue: Queue, files: Files) -> FastAPI:
     """
     import gradio as gr
 
-    from ui.page.csp import Guard
+    from ui.page.csp import ContentSecurityPolicy
     from ui.page.page import Page
     from ui.page.theme import STYLE, theme
 
     page = Page(queue, files).draw()
-    app.add_middleware(Guard)
+    app.add_middleware(ContentSecurityPolicy)
     return gr.mount_gradio_app(
         app,
         page,

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from foundation.flow.sampler import Step
 
 
-class Keeper(Host):
+class ModelCache(Host):
     """Keeps the model that was loaded last, and frees it before it loads another.
 
     Args:
@@ -58,7 +58,7 @@ class Keeper(Host):
         self.host.made(path)
 
 
-class Stage(Keeper):
+class FilmHost(ModelCache):
     """Carries out a film's parts as if they were one run; what they make is nobody's result but the film's.
 
     Args:

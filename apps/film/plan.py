@@ -13,7 +13,7 @@ from apps.film.request import FilmRequest
 from apps.film.rewriting import rewriter_of
 from apps.film.scene_file import read_scenes
 from apps.film.scenes import Scenes, Shot
-from apps.film.shots import Drawn, Kept, Piece, Ready, Sounded
+from apps.film.shots import GeneratedAudio, GeneratedVideo, ImportedVideo, OriginalAudio, Piece
 from apps.i2v.request import ImageToVideoRequest
 from foundation.checkpoints.lora.source import check_loras
 from foundation.t2v.cli import first_seed
@@ -28,8 +28,8 @@ SHOTS = ".shots"
 class Planned:
     """One shot: the piece that is its picture, and the one that is its sound, None for silence."""
 
-    picture: Drawn | Ready
-    sound: Sounded | Kept | None
+    picture: GeneratedVideo | ImportedVideo
+    sound: GeneratedAudio | OriginalAudio | None
 
 
 @dataclass(frozen=True)
@@ -56,8 +56,8 @@ class Film:
     @property
     def pieces(self) -> list[Piece]:
         """Every piece after those that it is made from, and each model's in a row."""
-        ready = [shot.picture for shot in self.shots if isinstance(shot.picture, Ready)]
-        drawn = [shot.picture for shot in self.shots if isinstance(shot.picture, Drawn)]
+        ready = [shot.picture for shot in self.shots if isinstance(shot.picture, ImportedVideo)]
+        drawn = [shot.picture for shot in self.shots if isinstance(shot.picture, GeneratedVideo)]
         drawn.sort(key=lambda piece: isinstance(piece.request, ImageToVideoRequest))
         return [*ready, *drawn, *(shot.sound for shot in self.shots if shot.sound is not None)]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from apps.film.request import FilmRequest
 from apps.film.scenes import OWN, SILENT, Scenes, Shot, told_of
-from apps.film.shots import Drawn, Kept, Ready, Sounded
+from apps.film.shots import GeneratedAudio, GeneratedVideo, ImportedVideo, OriginalAudio
 from apps.v2a.request import VideoToAudioRequest
 from foundation.checkpoints.registry import locate
 from shared.console import note
@@ -16,8 +16,8 @@ from shared.errors import WeightsError
 
 
 def sounds_of(
-    request: FilmRequest, scenes: Scenes, pictures: Sequence[Drawn | Ready]
-) -> list[Sounded | Kept | None]:
+    request: FilmRequest, scenes: Scenes, pictures: Sequence[GeneratedVideo | ImportedVideo]
+) -> list[GeneratedAudio | OriginalAudio | None]:
     """The shots' sounds, None for silence; where there are no weights, and nobody asks for words, that is said aloud.
 
     Raises:
@@ -34,19 +34,19 @@ def sounds_of(
             if request.sound == "on" or any(wanting):
                 raise WeightsError(f"no sound: {error}; --sound off makes the film without") from None
             note(f"no sound: {error}")
-    sounds: list[Sounded | Kept | None] = []
+    sounds: list[GeneratedAudio | OriginalAudio | None] = []
     for shot, picture, words in zip(scenes.shots, pictures, heard, strict=True):
         file = picture.file.with_suffix(".wav")
         if words == OWN and shot.clip is not None:
             from apps.film.shots import own_sound
 
-            sounds.append(Kept(picture.number, file, shot.clip) if own_sound(shot.clip) else None)
+            sounds.append(OriginalAudio(picture.number, file, shot.clip) if own_sound(shot.clip) else None)
         elif words == SILENT or model is None:
             sounds.append(None)
         else:
             checkpoints, steps = model
             asked = _sound_asked(request, told_of(request, scenes, shot), words, picture.file, file)
-            sounds.append(Sounded(picture.number, file, steps, asked, checkpoints, picture.file))
+            sounds.append(GeneratedAudio(picture.number, file, steps, asked, checkpoints, picture.file))
     return sounds
 
 

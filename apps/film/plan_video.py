@@ -10,7 +10,7 @@ from typing import Any
 
 from apps.film.request import FilmRequest
 from apps.film.scenes import OWN, SAME, Scenes, Shot, told_of
-from apps.film.shots import Drawn, Ready, last_frame_of
+from apps.film.shots import GeneratedVideo, ImportedVideo, last_frame_of
 from apps.i2v.conditioning.images import nearest_size, read_picture
 from apps.i2v.request import ImageToVideoRequest
 from foundation.checkpoints.defaults import ModelDefaults, read_defaults
@@ -33,7 +33,9 @@ class Model:
     defaults: ModelDefaults
 
 
-def pictures_of(request: FilmRequest, scenes: Scenes, folder: Path) -> tuple[float, list[Drawn | Ready]]:
+def pictures_of(
+    request: FilmRequest, scenes: Scenes, folder: Path
+) -> tuple[float, list[GeneratedVideo | ImportedVideo]]:
     """The rate that all pictures of a film have, and the pictures, shot by shot.
 
     Raises:
@@ -45,7 +47,7 @@ def pictures_of(request: FilmRequest, scenes: Scenes, folder: Path) -> tuple[flo
         raise InputError(f"model and image_model make clips at {one_of(rates)} fps, and a film has one rate")
     area = next(iter(models.values())).defaults.size
     size = request.size or scenes.size or _size_of_first(scenes.shots[0], area)
-    pictures: list[Drawn | Ready] = []
+    pictures: list[GeneratedVideo | ImportedVideo] = []
     for number, shot in enumerate(scenes.shots, 1):
         file = folder / f"shot-{number:02}.mkv"
         try:
@@ -92,7 +94,7 @@ def _size_of_first(shot: Shot, area: Size) -> Size:
     return area if shot.first is None else nearest_size(read_picture(shot.first), area)
 
 
-def _ready(number: int, shot: Shot, file: Path, size: Size, fps: float) -> Ready:
+def _ready(number: int, shot: Shot, file: Path, size: Size, fps: float) -> ImportedVideo:
     from apps.film.shots import own_sound
     from apps.v2a.conditioning.sampled_frames import check_film
 
@@ -100,7 +102,7 @@ def _ready(number: int, shot: Shot, file: Path, size: Size, fps: float) -> Ready
     check_film(shot.clip)
     if shot.sound == OWN and own_sound(shot.clip) is None:
         raise InputError(f"sound {OWN}: {shot.clip} has none")
-    return Ready(number, file, shot.clip, size, fps)
+    return ImportedVideo(number, file, shot.clip, size, fps)
 
 
 def _asked(request: FilmRequest, scenes: Scenes, number: int) -> dict[str, Any]:
@@ -126,7 +128,7 @@ def _drawn(
     asked: Mapping[str, Any],
     model: Model,
     rewriting: Mapping[str, Any],
-) -> Drawn:
+) -> GeneratedVideo:
     for picture in (None if shot.follows else shot.first, shot.last):
         if picture is not None:
             read_picture(picture)
@@ -142,7 +144,7 @@ def _drawn(
     made = dataclasses.replace(made, seconds=None, frames=resolved.frames)
     check_memory(made, model.parts)
     assert resolved.steps is not None and made.out is not None
-    return Drawn(number, made.out, resolved.steps, made, model.parts.weights(), before, rewriting)
+    return GeneratedVideo(number, made.out, resolved.steps, made, model.parts.weights(), before, rewriting)
 
 
 def _rewriting(request: FilmRequest) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from apps.film.plan import Film
 from apps.film.request import MOST_SHOTS
 from apps.film.shot_cache import Take
-from apps.film.shots import Drawn
+from apps.film.shots import GeneratedVideo
 from foundation.rerun.inputs import describe_inputs, find_inputs
 from shared.config import Size, shorten, to_mapping
 from shared.errors import InputError
@@ -84,10 +84,10 @@ def _made(
 
 
 def _clip_again(piece: Mapping[str, Any], inputs: Sequence[Path]) -> Clip:
-    from apps.film.shots import as_shot
+    from apps.film.shots import import_clip
 
     picture = piece["picture"]
-    return as_shot(_clip_of(piece, inputs), Size(picture["width"], picture["height"]), picture["fps"])
+    return import_clip(_clip_of(piece, inputs), Size(picture["width"], picture["height"]), picture["fps"])
 
 
 def _sound_again(piece: Mapping[str, Any], inputs: Sequence[Path]) -> Soundtrack:
@@ -167,7 +167,7 @@ def about_film(film: Film, takes: Mapping[Path, Take]) -> dict[str, Any]:
     shots = []
     for shot, picture, sound in zip(film.shots, pictures, sounds, strict=True):
         said = {"picture": _about(takes[picture]), "sound": None if sound is None else _about(takes[sound])}
-        before = isinstance(shot.picture, Drawn) and shot.picture.before is not None
+        before = isinstance(shot.picture, GeneratedVideo) and shot.picture.before is not None
         shots.append({**said, "before": True} if before else said)
     first = takes[pictures[0]]
     media = {

@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from apps.film.host import Stage
+from apps.film.host import FilmHost
 from apps.film.plan import Film, plan
 from apps.film.request import FilmRequest
 from apps.film.rerun import about_film
 from apps.film.rewriting import rewrite_all, rewriter_of
 from apps.film.shot_cache import ABOUT, Take, find_take
-from apps.film.shots import Drawn, Piece
+from apps.film.shots import GeneratedVideo, Piece
 from foundation.runtime.host import TERMINAL, Host
 from shared.config import to_argv
 from shared.console import note
@@ -157,8 +157,8 @@ def _complete(film: Film, host: Host, takes: dict[Path, Take]) -> None:
     """Make what is missing, piece by piece, and fill `takes` with what is there."""
     again = set(film.request.shot)
     missing = _missing(film.pieces, again)
-    told = _told(film.request, [piece for piece in missing if isinstance(piece, Drawn)])
-    with Stage(host, sum(piece.steps for piece in missing)) as stage:
+    told = _told(film.request, [piece for piece in missing if isinstance(piece, GeneratedVideo)])
+    with FilmHost(host, sum(piece.steps for piece in missing)) as stage:
         for piece in film.pieces:
             key = piece.key(takes)
             take = None if piece.number in again else find_take(piece.file, key)
@@ -185,7 +185,7 @@ def _missing(pieces: Sequence[Piece], again: set[int]) -> list[Piece]:
     return list(missing.values())
 
 
-def _told(request: FilmRequest, pieces: Sequence[Drawn]) -> Mapping[int, tuple[str, dict[str, Any]]]:
+def _told(request: FilmRequest, pieces: Sequence[GeneratedVideo]) -> Mapping[int, tuple[str, dict[str, Any]]]:
     """Prompts as the models read them, with what their receipts say of it, by the number of the shot."""
     prompts = [str(piece.request.prompt) for piece in pieces]
     if not prompts or request.rewrite == "off":

@@ -72,7 +72,7 @@ class Piece(Protocol):
 
 
 @dataclass(frozen=True)
-class Drawn:
+class GeneratedVideo:
     """A picture that a model makes, of words alone or of pictures too.
 
     Attributes:
@@ -126,7 +126,7 @@ class Drawn:
 
 
 @dataclass(frozen=True)
-class Ready:
+class ImportedVideo:
     """A picture that is a clip already, brought to the film's size and rate."""
 
     number: int
@@ -144,13 +144,13 @@ class Ready:
 
     def make(self, host: Host, takes: Takes, prepare: Prepare) -> None:
         """See `Piece`."""
-        shot = as_shot(self.clip, self.size, self.fps, note)
+        shot = import_clip(self.clip, self.size, self.fps, note)
         about = {"inputs": describe_inputs({"clip": self.clip}), **host.about}
         dataclasses.replace(shot, metadata=about).save(self.file)
 
 
 @dataclass(frozen=True)
-class Sounded:
+class GeneratedAudio:
     """A sound that a model makes for a shot's picture; it takes its seed from there."""
 
     number: int
@@ -180,7 +180,7 @@ class Sounded:
 
 
 @dataclass(frozen=True)
-class Kept:
+class OriginalAudio:
     """The sound that a clip brings."""
 
     number: int
@@ -221,7 +221,7 @@ def write_last_frame(picture: Path) -> Path:
     return path
 
 
-def as_shot(path: Path, size: Size, fps: float, note: Callable[[str], None] | None = None) -> Clip:
+def import_clip(path: Path, size: Size, fps: float, note: Callable[[str], None] | None = None) -> Clip:
     """A clip's frames as a film shows them: at each moment whatever frame stands on the screen.
 
     Args:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from apps.i2v.conditioning.channels import keyframe_channels
 from apps.i2v.conditioning.extension import context_of
 from apps.i2v.conditioning.keyframes import latent_frame
-from apps.i2v.conditioning.reinsertion import settled
+from apps.i2v.conditioning.reinsertion import reinsert_keyframes
 from apps.i2v.data import GivenPictures
 from apps.i2v.pipeline import ImageToVideoPipeline
 from apps.i2v.training.patterns import DEFAULT_SHARES
@@ -175,7 +175,7 @@ def _given(pipe: ImageToVideoPipeline, pictures: list[dict[int, Frames]], frames
     return Given(
         torch.cat([keyframe_channels(latents, window) for latents in coded]),
         torch.cat([latents[0] for latents in coded]),
-        lambda number, latents: settled(latents, pictures[number], pipe.vae),
+        lambda number, latents: reinsert_keyframes(latents, pictures[number], pipe.vae),
     )
 
 

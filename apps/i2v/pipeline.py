@@ -16,7 +16,7 @@ from apps.i2v.conditioning.extension import extended, extended_frames
 from apps.i2v.conditioning.images import Fit, check_shape, fitted, nearest_size, read_picture
 from apps.i2v.conditioning.keyframes import gathered, latent_frame, placed
 from apps.i2v.conditioning.latents_file import recovered
-from apps.i2v.conditioning.reinsertion import settled
+from apps.i2v.conditioning.reinsertion import reinsert_keyframes
 from apps.i2v.conditioning.semantics import picture_states
 from apps.i2v.conditioning.variants import OWN, variant_of
 from foundation.checkpoints.defaults import ModelDefaults
@@ -26,7 +26,7 @@ from foundation.models.text.encoder import CLIPPooledEncoder, MLLMEncoder, Note,
 from foundation.models.transformer.conditioning import Conditioning, TextConditioning
 from foundation.models.transformer.model import VideoTransformer
 from foundation.models.vae.model import CausalVideoVAE
-from foundation.runtime.memory import saying_what_frees_memory
+from foundation.runtime.memory import oom_hints
 from foundation.runtime.video_pipeline import VideoPipeline
 from shared.config import Size
 from shared.errors import InputError, WeightsError, first_line
@@ -166,9 +166,9 @@ class ImageToVideoPipeline(VideoPipeline):
         if self.variant is OWN and 0 in latents:
             velocity = lead_frames(velocity, noise, latents[0])
         shift = self.defaults_with(stability).shift if shift is None else shift
-        with saying_what_frees_memory():
+        with oom_hints():
             made = sample(velocity, noise, self.sigmas(steps, shift), on_step)
-            clip = self.finish(settled(made, pictures, self.vae))
+            clip = self.finish(reinsert_keyframes(made, pictures, self.vae))
         return replace(clip, frames=clip.frames[dropped:])
 
     @torch.no_grad()
@@ -232,7 +232,7 @@ class ImageToVideoPipeline(VideoPipeline):
             start = noise[:, :, place]
             return sample(lead_frames(velocity, start, known), start, sigmas, on_step)
 
-        with saying_what_frees_memory():
+        with oom_hints():
             longer = extended(latents, make, window, times)
             return self.finish(longer), longer
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from apps.commands import COMMANDS, Command, remakers
-from apps.film.host import Keeper
+from apps.film.host import ModelCache
 from apps.sweep.axes import Combination, combinations, read_axes
 from apps.sweep.grid import write_grid
 from foundation.runtime.host import TERMINAL
@@ -65,7 +65,7 @@ def sweep(command: Command, todo: Sequence[Combination], table: Path) -> int:
     Returns:
         The exit code.
     """
-    host, rows = Keeper(TERMINAL), []
+    host, rows = ModelCache(TERMINAL), []
     for number, one in enumerate(todo, 1):
         note(f"{number} of {len(todo)}: {one.file.name}{' is there' if one.file.exists() else ''}")
         rows.append(Row(one, "there") if one.file.exists() else _run(command, one, host))
@@ -80,7 +80,7 @@ def sweep(command: Command, todo: Sequence[Combination], table: Path) -> int:
     return min((row.exit_code for row in failed), default=0)
 
 
-def _run(command: Command, one: Combination, host: Keeper) -> Row:
+def _run(command: Command, one: Combination, host: ModelCache) -> Row:
     start = time.monotonic()
     try:
         command.run(one.request, host)

@@ -14,7 +14,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from apps.v2a.conditioning.captions import entry_captions
 from apps.v2a.conditioning.encoders import Encoders, fingerprint
-from apps.v2a.conditioning.sampled_frames import watch
+from apps.v2a.conditioning.sampled_frames import sample_frames
 from apps.v2a.toybox import caption, seen, training_rate
 from apps.v2a.training.config import DropOut, ToySounds
 from foundation.checkpoints.hashes import files_sha256
@@ -153,7 +153,7 @@ def _encode_item(item: Item, encoders: Encoders, variants: int) -> Shard:
     sound = read_sound(item.path)
     if sound is None:
         raise InputError("it has no sound")
-    waveform, film = sound.resampled(layout.sample_rate).mono, watch(item.path, encoders.rates)
+    waveform, film = sound.resampled(layout.sample_rate).mono, sample_frames(item.path, encoders.rates)
     tokens = min(layout.tokens(film.seconds), layout.tokens(len(waveform) / layout.sample_rate))
     windows = [slice(s, s + layout.window) for s in range(0, tokens - layout.window + 1, layout.window)]
     if not windows:

@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from apps.v2a.conditioning.encoders import Encoders
-    from apps.v2a.conditioning.sampled_frames import Seen
+    from apps.v2a.conditioning.sampled_frames import SampledFrames
     from apps.v2a.generator import Sampling, SoundMaker
     from apps.v2a.model.transformer import AudioTransformer
     from foundation.evaluation.report import Scores, Tally
     from shared.toybox.sounds.sound import ToySound
 
-    Filmed = Callable[[ToySound, tuple[int, ...]], Seen]
+    Filmed = Callable[[ToySound, tuple[int, ...]], SampledFrames]
 
 BATCH = 20
 MINUTE = 60.0
@@ -87,11 +87,11 @@ def at_rate(fps: float) -> Filmed:
     return lambda toy, sides: seen(toy, fps, sides)
 
 
-def varying(toy: ToySound, sides: tuple[int, ...]) -> Seen:
+def varying(toy: ToySound, sides: tuple[int, ...]) -> SampledFrames:
     """A clip of which a camera left out frames as it pleased: 20 to 60 a second."""
     import numpy as np
 
-    from apps.v2a.conditioning.sampled_frames import Seen
+    from apps.v2a.conditioning.sampled_frames import SampledFrames
     from apps.v2a.toybox import seen
 
     whole = seen(toy, 60.0, sides)
@@ -99,7 +99,7 @@ def varying(toy: ToySound, sides: tuple[int, ...]) -> Seen:
     gaps = np.random.default_rng(toy.seed).integers(1, 4, count)
     kept = np.concatenate([[0], np.cumsum(gaps)])
     kept = kept[kept < count]
-    return Seen(
+    return SampledFrames(
         whole.seconds,
         {side: whole.frames[side][kept] for side in sides},
         {side: whole.times[side][kept] for side in sides},

@@ -21,7 +21,7 @@ from apps.v2a.checkpoints import (
 from apps.v2a.codec import Codec, load_codec
 from apps.v2a.conditioning.captions import asked_for, not_asked_for
 from apps.v2a.conditioning.encoders import Encoders, visual_encoders
-from apps.v2a.conditioning.sampled_frames import Seen, watch
+from apps.v2a.conditioning.sampled_frames import SampledFrames, sample_frames
 from apps.v2a.generator import Note, Sampling, SoundMaker
 from apps.v2a.loudness import at_loudness
 from apps.v2a.model.layout import AudioLayout
@@ -35,7 +35,7 @@ from foundation.checkpoints.lora.source import Lora, check_loras, describe_loras
 from foundation.checkpoints.text_encoders import load_image_encoder, load_t5, load_tokenizer
 from foundation.flow.sampler import OnStep
 from foundation.runtime.device import choose_device, choose_dtype, describe
-from foundation.runtime.memory import saying_what_frees_memory
+from foundation.runtime.memory import oom_hints
 from shared.errors import InputError, WeightsError
 from shared.media.sound import Sound
 from shared.results.soundtrack import Soundtrack
@@ -160,7 +160,7 @@ class VideoToAudioPipeline(DiffusionPipeline):
     @torch.no_grad()
     def __call__(
         self,
-        video: Path | str | Seen | None,
+        video: Path | str | SampledFrames | None,
         prompt: str = "",
         *,
         negative_prompt: str = "",
@@ -202,16 +202,16 @@ class VideoToAudioPipeline(DiffusionPipeline):
         """
         maker, layout = self.maker, self.layout
         path = Path(video) if isinstance(video, str | Path) else None
-        film = watch(path, maker.encoders.rates) if path is not None else video
+        film = sample_frames(path, maker.encoders.rates) if path is not None else video
         if film is None and not prompt.strip():
             raise InputError("give a film, or a prompt that says what is heard")
-        length = film.seconds if isinstance(film, Seen) else seconds or layout.window_seconds
+        length = film.seconds if isinstance(film, SampledFrames) else seconds or layout.window_seconds
         # A shorter sound is cut out of one of the length that the model knows.
         tokens = max(layout.tokens(length), layout.window)
-        visual = maker.encoders.see(film, tokens) if isinstance(film, Seen) else {}
+        visual = maker.encoders.see(film, tokens) if isinstance(film, SampledFrames) else {}
         wanted = maker.conditions([visual], [asked_for(prompt, music, voice)], note)
         unwanted = maker.conditions([{}], [not_asked_for(negative_prompt, music, voice)])
-        with saying_what_frees_memory():
+        with oom_hints():
             noise = maker.noise([seed], tokens)
             latents = maker.denoise(wanted, unwanted, noise, Sampling(steps, cfg, shift), on_step)
             waveform = maker.to_waveforms(latents, layout.samples(length))

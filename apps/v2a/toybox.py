@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from apps.v2a.conditioning.captions import NONE, merged
-from apps.v2a.conditioning.sampled_frames import Seen, squeezed
+from apps.v2a.conditioning.sampled_frames import SampledFrames, squeezed
 from shared.toybox.scenes.sampling import pick
 from shared.toybox.sounds.captions import caption_music, caption_sound
 from shared.toybox.sounds.sound import FPS, SoundFacts, ToySound
@@ -21,11 +21,11 @@ MATERIAL, STRUCTURED, MUSIC, SPEECH = 0.5, 0.5, 0.9, 0.3
 that also say that nobody speaks."""
 
 
-def seen(toy: ToySound, fps: float, sides: tuple[int, ...]) -> Seen:
+def seen(toy: ToySound, fps: float, sides: tuple[int, ...]) -> SampledFrames:
     """A clip as encoders see it when it was filmed at a rate."""
     frames = toy.render(fps)
     times = np.arange(len(frames)) / fps
-    return Seen(
+    return SampledFrames(
         toy.seconds,
         {side: np.stack([squeezed(frame, side) for frame in frames]) for side in sides},
         dict.fromkeys(sides, times),

@@ -42,7 +42,7 @@ OnStep = Callable[[Step, Tensor, Tensor], None]
 
 
 @runtime_checkable
-class Remembering(Protocol):
+class ResumableCallback(Protocol):
     """An `on_step` that knows of a run which was broken off, and where it goes on."""
 
     def __call__(self, step: Step, latents: Tensor, denoised: Tensor) -> None:
@@ -66,7 +66,7 @@ def sample(
             `on_step` was given at step start - 1, or data brought to that level.
         sigmas: (steps + 1,) falling noise levels, on the CPU.
         on_step: progress, preview and cancellation; its `denoised` is latents - sigma * velocity. One that is
-            `Remembering` decides where a run from the beginning starts.
+            `ResumableCallback` decides where a run from the beginning starts.
         start: index of the first step to take.
 
     Returns:
@@ -80,7 +80,7 @@ def sample(
     total = len(deltas)
     if not 0 <= start <= total:
         raise InputError(f"start is {start}; it must be between 0 and the {total} steps")
-    if start == 0 and isinstance(on_step, Remembering):
+    if start == 0 and isinstance(on_step, ResumableCallback):
         noise, start = on_step.resume(noise, sigmas)
     latents = noise.float()
     for index in range(start, total):

@@ -106,7 +106,7 @@ def offload_in_groups(model: nn.Module, device: torch.device, disk: Path | None 
 
 
 @contextmanager
-def saying_what_frees_memory() -> Generator[None]:
+def oom_hints() -> Generator[None]:
     """Turn the end of memory, the GPU's or the machine's, into one line that names the remedies.
 
     Raises:

@@ -8,7 +8,7 @@ import torch
 from foundation.flow.sampler import OnStep, sample
 from foundation.models.text.encoder import Note
 from foundation.models.text.templates import TemplateKind
-from foundation.runtime.memory import saying_what_frees_memory
+from foundation.runtime.memory import oom_hints
 from foundation.runtime.video_pipeline import VideoPipeline
 from shared.errors import InputError, WeightsError
 from shared.results import Clip
@@ -83,5 +83,5 @@ class TextToVideoPipeline(VideoPipeline):
         if cfg != 1:
             unwanted = replace(self.encode_text(negative_prompt, kind), guidance=scale)
         velocity = self.guided(wanted, unwanted, cfg)
-        with saying_what_frees_memory():
+        with oom_hints():
             return self.finish(sample(velocity, noise, self.sigmas(steps, shift), on_step))

@@ -34,7 +34,7 @@ class NoReceiptError(InputError):
 
 
 @dataclass(frozen=True)
-class Place:
+class ReceiptLocation:
     """A receipt found in a file.
 
     Attributes:
@@ -48,7 +48,7 @@ class Place:
     chunk: tuple[int, int] | None = None
 
 
-def find(path: Path) -> Place:
+def find(path: Path) -> ReceiptLocation:
     """Find the receipt in a file, or in the `receipt.json` of a folder.
 
     Raises:
@@ -68,7 +68,7 @@ def find(path: Path) -> Place:
         raise refusal(error, path, "read") from error
 
 
-def file_sha256(path: Path, place: Place) -> str:
+def file_sha256(path: Path, place: ReceiptLocation) -> str:
     """The hash over a file, or over a folder's pictures and receipt, as before the hash stood there."""
     hashed = hashlib.sha256()
     if path.is_dir():
@@ -116,7 +116,7 @@ def insert_in_gif(path: Path, text: str) -> None:
     path.write_bytes(data[:at] + _gif_comment(text) + data[at:])
 
 
-def intact_frame(path: Path, place: Place) -> bool:
+def intact_frame(path: Path, place: ReceiptLocation) -> bool:
     """Whether the CRC around a PNG's receipt, which the hash leaves out, holds; True for other files."""
     if place.chunk is None:
         return True
@@ -135,7 +135,7 @@ def _bytes_of(path: Path) -> Generator[Buffer]:
             yield data
 
 
-def _before_sealing(data: Buffer, place: Place) -> list[tuple[int, bytes]]:
+def _before_sealing(data: Buffer, place: ReceiptLocation) -> list[tuple[int, bytes]]:
     """What stood in the file while it was hashed: offsets and bytes."""
     stood = [(place.digest, ZEROS.encode())]
     if place.chunk is not None:
@@ -166,22 +166,22 @@ def _text(raw: bytes) -> str:
     return raw.decode("utf-8", "replace")
 
 
-def _find_in_folder(folder: Path) -> Place:
+def _find_in_folder(folder: Path) -> ReceiptLocation:
     file = folder / RECEIPT_FILE
     if not file.is_file():
         raise NoReceiptError(f"{folder} has no {RECEIPT_FILE}")
     if file.stat().st_size > LARGEST:
         raise InputError(f"{file} has {file.stat().st_size} bytes, at most {LARGEST} are read")
     raw = file.read_bytes()
-    return Place(_text(raw), _digest_in(raw, file))
+    return ReceiptLocation(_text(raw), _digest_in(raw, file))
 
 
-def _find_in_png(path: Path, data: Buffer) -> Place:
+def _find_in_png(path: Path, data: Buffer) -> ReceiptLocation:
     head = b"iTXt" + TEXT_KEY.encode() + b"\0" * 5
     for name, start, end in png_chunks(data):
         if name == b"iTXt" and end - start <= LARGEST and data[start : start + len(head)] == head:
             raw = data[start + len(head) : end]
-            return Place(_text(raw), start + len(head) + _digest_in(raw, path), (start, end))
+            return ReceiptLocation(_text(raw), start + len(head) + _digest_in(raw, path), (start, end))
     raise NoReceiptError(f"{path} has no receipt of Kinora's: it was not made here, or lost its metadata")
 
 
@@ -206,7 +206,7 @@ def _pieces(raw: bytes) -> list[bytes]:
     return [raw[at : at + 255] for at in range(0, len(raw), 255)]
 
 
-def _find_in_gif(path: Path, data: Buffer) -> Place:
+def _find_in_gif(path: Path, data: Buffer) -> ReceiptLocation:
     at = _gif_comment_place(data)
     missing = NoReceiptError(f"{path} has no receipt of Kinora's: it was not made here, or lost its metadata")
     if data[at : at + 2] != _GIF_COMMENT:
@@ -219,14 +219,14 @@ def _find_in_gif(path: Path, data: Buffer) -> Place:
         raw, at = raw + piece, at + 1 + data[at]
     if digest is None:
         raise missing
-    return Place(_text(raw), digest)
+    return ReceiptLocation(_text(raw), digest)
 
 
-def _find_in_film(path: Path, data: Buffer) -> Place:
+def _find_in_film(path: Path, data: Buffer) -> ReceiptLocation:
     text = comment(path, DEMUXERS)
     raw = text.encode()
     inside = _digest_in(raw, path)
     at = data.find(raw)
     if at < 0 or data.find(raw, at + 1) >= 0:
         raise InputError(f"{path}: the receipt is damaged")
-    return Place(text, at + inside)
+    return ReceiptLocation(text, at + inside)

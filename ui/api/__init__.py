@@ -9,7 +9,7 @@ from importlib import metadata
 from fastapi import FastAPI
 
 from ui.api import chat, errors, events, files, jobs
-from ui.api.auth import Gate
+from ui.api.auth import Auth
 from ui.api.rewriter import Rewriter
 from ui.jobs.files import Files
 from ui.jobs.queue import Queue
@@ -27,7 +27,7 @@ def create_app(
     Args:
         queue: where jobs go.
         store: the output folder.
-        credentials: see `ui.api.auth.Gate`, as the next two.
+        credentials: see `ui.api.auth.Auth`, as the next two.
         private: see there.
         largest_upload: bytes.
     """
@@ -53,5 +53,5 @@ def create_app(
     app.include_router(events.router(queue))
     app.include_router(files.router(queue, store))
     app.include_router(chat.router(rewriter))
-    app.add_middleware(Gate, credentials=credentials, private=private, largest_upload=largest_upload)
+    app.add_middleware(Auth, credentials=credentials, private=private, largest_upload=largest_upload)
     return app

@@ -25,7 +25,7 @@ LARGEST_BODY = 1 << 20
 UPLOADS_PATH = "/api/uploads"
 
 
-class Gate:
+class Auth:
     """Refuses requests under a foreign name, from another site's page, without the password, or without an end.
 
     A page of another site may post to an address of this machine (its `Origin` tells), or reach it under a name of

@@ -97,7 +97,7 @@ class JobWatcher(Watcher):
         self._run: str | None = None
 
     def resume(self, noise: Tensor, sigmas: Tensor) -> tuple[Tensor, int]:
-        """See `foundation.flow.sampler.Remembering`."""
+        """See `foundation.flow.sampler.ResumableCallback`."""
         self._host.runs += 1
         self._run = fingerprint(noise, sigmas)
         latents, start = self._host.checkpoints.load(self._host.runs, noise, sigmas) or (noise, 0)

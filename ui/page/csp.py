@@ -29,7 +29,7 @@ _OUTSIDE = re.compile(rb"<(?:meta|link)\b[^>]*?https?://(?!(?:127\.0\.0\.1|local
 """Tags for other sites, such as the preview picture that social networks would show."""
 
 
-class Guard:
+class ContentSecurityPolicy:
     """Sends pages with the policy, and without tags that name other hosts; everything else passes as it is."""
 
     def __init__(self, app: ASGIApp) -> None:

@@ -13,7 +13,9 @@ from foundation.models.geometry import FRAME_STRIDE
 from foundation.models.vae.model import CausalVideoVAE
 
 
-def settled(latents: Tensor, pictures: Mapping[int, NDArray[np.uint8]], vae: CausalVideoVAE) -> Tensor:
+def reinsert_keyframes(
+    latents: Tensor, pictures: Mapping[int, NDArray[np.uint8]], vae: CausalVideoVAE
+) -> Tensor:
     """Latents of a clip in which pictures behind the first frame are those that were given.
 
     The model is given such a picture coded as one frame, and makes a latent frame that holds four, of which it is the

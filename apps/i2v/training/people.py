@@ -37,7 +37,7 @@ LEAST_SURE = 0.7
 
 
 @dataclass(frozen=True)
-class Seen:
+class Persons:
     """What was seen of people in a clip: the most in one frame, and the largest one's share of the height."""
 
     persons: int
@@ -55,7 +55,7 @@ def people_filter(people: People, fps: float, cache: str) -> Refuse:
     look = None
     if people.detector is not None:
         file = local_path(people.detector)
-        look = Looker(
+        look = PersonCounter(
             load_detector(file), people.looks, fps, Path(cache) / f"people-{file_sha256(file)[:16]}.jsonl"
         )
 
@@ -68,7 +68,7 @@ def people_filter(people: People, fps: float, cache: str) -> Refuse:
     return refuse
 
 
-def check_people(seen: Seen, people: People) -> None:
+def check_people(seen: Persons, people: People) -> None:
     """Refuse a clip by what was seen in it.
 
     Raises:
@@ -84,14 +84,14 @@ def check_people(seen: Seen, people: People) -> None:
         )
 
 
-class Looker:
+class PersonCounter:
     """Looks at a few frames of every clip, once."""
 
     def __init__(self, detector: Detector, looks: int, fps: float, record: Path) -> None:
         self.detector, self.looks, self.fps, self.record = detector, looks, fps, record
         self.known = _read(record)
 
-    def __call__(self, item: Item, bucket: Bucket) -> Seen:
+    def __call__(self, item: Item, bucket: Bucket) -> Persons:
         """What is seen of people in a clip."""
         key = f"{item.medium.sha256}-{bucket}-{self.fps:g}-{self.looks}"
         if key not in self.known:
@@ -101,14 +101,14 @@ class Looker:
                 file.write(json.dumps([key, self.known[key].persons, self.known[key].height]) + "\n")
         return self.known[key]
 
-    def _look(self, item: Item, bucket: Bucket) -> Seen:
+    def _look(self, item: Item, bucket: Bucket) -> Persons:
         from foundation.data.folder.cache import clip_frames
 
         frames = clip_frames(item, bucket, self.fps)
         chosen = np.linspace(0, len(frames) - 1, self.looks).round().astype(int)
         boxes = self.detector([frames[at] for at in chosen])
         heights = [float((box[:, 3] - box[:, 1]).max()) / bucket.height for box in boxes if len(box)]
-        return Seen(max(map(len, boxes)), max(heights, default=0.0))
+        return Persons(max(map(len, boxes)), max(heights, default=0.0))
 
 
 def load_detector(file: Path) -> Detector:
@@ -137,14 +137,14 @@ def load_detector(file: Path) -> Detector:
     return detect
 
 
-def _read(record: Path) -> dict[str, Seen]:
+def _read(record: Path) -> dict[str, Persons]:
     if not record.exists():
         return {}
     known = {}
     for line in text_lines(record.read_text(encoding="utf-8")):
         try:
             key, persons, height = json.loads(line)
-            known[key] = Seen(int(persons), float(height))
+            known[key] = Persons(int(persons), float(height))
         except (ValueError, TypeError):
             note(f"{record}: a line is damaged, its clip is looked at again")
     return known

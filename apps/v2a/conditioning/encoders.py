@@ -14,13 +14,13 @@ from torch import Tensor
 
 from apps.v2a.checkpoints import load_image_processor, read_defaults, weight_files
 from apps.v2a.codec import Codec, load_codec
-from apps.v2a.conditioning.sampled_frames import Seen
+from apps.v2a.conditioning.sampled_frames import SampledFrames
 from apps.v2a.conditioning.visual_features import (
     ClipFeatures,
     SyncFeatures,
     VisualEncoder,
     at_token_rate,
-    looked_at,
+    normalise_images,
 )
 from apps.v2a.model.layout import AudioLayout
 from apps.v2a.model.sync_encoder import SyncEncoder
@@ -71,7 +71,7 @@ class Encoders:
             rates[encoder.side] = max(rates.get(encoder.side, 0.0), encoder.fps)
         return rates
 
-    def see(self, seen: Seen, tokens: int) -> dict[str, Tensor]:
+    def see(self, seen: SampledFrames, tokens: int) -> dict[str, Tensor]:
         """The visual conditions of a film, (tokens, D) by encoder."""
         return see(self.visual, seen, self.layout, tokens)
 
@@ -92,11 +92,11 @@ def visual_encoders(
 
 
 def see(
-    encoders: Mapping[str, VisualEncoder], seen: Seen, layout: AudioLayout, tokens: int
+    encoders: Mapping[str, VisualEncoder], seen: SampledFrames, layout: AudioLayout, tokens: int
 ) -> dict[str, Tensor]:
     """What each encoder sees in a film, (tokens, D) at the rate of the audio's tokens."""
     features = {
-        name: looked_at(encoder, seen.frames[encoder.side], seen.times[encoder.side], seen.seconds)
+        name: normalise_images(encoder, seen.frames[encoder.side], seen.times[encoder.side], seen.seconds)
         for name, encoder in encoders.items()
     }
     return {name: at_token_rate(rows, encoders[name].fps, layout, tokens) for name, rows in features.items()}

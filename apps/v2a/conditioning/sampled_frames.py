@@ -29,7 +29,7 @@ Frames = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
-class Seen:
+class SampledFrames:
     """A clip as encoders see it.
 
     Attributes:
@@ -77,7 +77,7 @@ def _check_length(path: Path, seconds: float) -> None:
         )
 
 
-def watch(path: Path, rates: Mapping[int, float]) -> Seen:
+def sample_frames(path: Path, rates: Mapping[int, float]) -> SampledFrames:
     """Look through a film once, keeping the frames that stand on the screen when encoders look.
 
     Args:
@@ -100,7 +100,7 @@ def watch(path: Path, rates: Mapping[int, float]) -> Seen:
             times[side].append(moment)
     if not until:
         raise InputError(f"{path} has no picture")
-    return Seen(
+    return SampledFrames(
         until,
         {side: np.stack(kept) for side, kept in frames.items()},
         {side: np.array(kept) for side, kept in times.items()},

@@ -80,7 +80,7 @@ class SyncFeatures:
         return self.model(pixels)[0].float().cpu()
 
 
-def looked_at(
+def normalise_images(
     encoder: VisualEncoder, frames: Frames, times: Sequence[float] | Times, seconds: float
 ) -> Tensor:
     """The features of a picture.

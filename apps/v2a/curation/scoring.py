@@ -10,7 +10,7 @@ import torch
 
 from apps.v2a.checkpoints import read_defaults
 from apps.v2a.codec import MelSpec, load_mel_vae, log_mel
-from apps.v2a.conditioning.sampled_frames import watch
+from apps.v2a.conditioning.sampled_frames import sample_frames
 from apps.v2a.model.consistency import ConsistencyModel
 from apps.v2a.model.layout import AudioLayout, sample_times, shown_at
 from foundation.checkpoints.hashes import files_sha256
@@ -61,7 +61,7 @@ class ConsistencyScorer:
             InputError: the picture is damaged.
         """
         side, fps = int(self.model.config.side), self.layout.sync_fps
-        film = watch(path, {side: fps})
+        film = sample_frames(path, {side: fps})
         frames = film.frames[side][shown_at(film.times[side], sample_times(film.seconds, fps))]
         waveform = sound.resampled(self.spec.sample_rate).mono
         shown, heard = (round(self.layout.window_seconds * rate) for rate in (fps, self.spec.sample_rate))

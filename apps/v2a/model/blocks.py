@@ -11,7 +11,7 @@ from diffusers.models.attention import FeedForward
 from torch import Tensor, nn
 
 from foundation.models.transformer.attention import HeadNorm, JointAttention, Projection, Rope
-from foundation.models.transformer.blocks import AdaptiveNorm, Side, Stream, join
+from foundation.models.transformer.blocks import AdaptiveNorm, BlockContext, Stream, join
 
 STREAMS = ("audio", "video", "text")
 
@@ -39,7 +39,12 @@ class TripleBlock(nn.Module):
         self.audio, self.video, self.text = (stream_layers(heads, head_dim, mlp_ratio) for _ in STREAMS)
 
     def forward(
-        self, hidden_states: Tensor, encoder_hidden_states: Tensor, signal: Tensor, rope: Rope, side: Side
+        self,
+        hidden_states: Tensor,
+        encoder_hidden_states: Tensor,
+        signal: Tensor,
+        rope: Rope,
+        side: BlockContext,
     ) -> tuple[Tensor, Tensor]:
         """Update audio tokens (B, N, D) and, one after the other, video and text tokens (B, N + L, D).
 

@@ -20,7 +20,7 @@ from apps.v2a.model.blocks import TripleBlock
 from apps.v2a.model.conditioning import AudioConditioning
 from foundation.models.stored import StoredModel
 from foundation.models.transformer.attention import Rope
-from foundation.models.transformer.blocks import AdaptiveNorm, Side, SingleBlock
+from foundation.models.transformer.blocks import AdaptiveNorm, BlockContext, SingleBlock
 from foundation.models.transformer.embeddings import RotaryEmbedding, SignalEmbedding
 from foundation.models.transformer.model import FinalNorm
 from shared.errors import InputError
@@ -132,7 +132,7 @@ class AudioTransformer(StoredModel, ConfigMixin, PeftAdapterMixin, CacheMixin, A
         context = torch.cat([video, text], dim=1)
         blocks = [*self.transformer_blocks, *self.single_transformer_blocks]
         for block in blocks:
-            side = Side(key_mask, last=block is blocks[-1])
+            side = BlockContext(key_mask, last=block is blocks[-1])
             if self.gradient_checkpointing and torch.is_grad_enabled():
                 audio, context = self._gradient_checkpointing_func(block, audio, context, signal, rope, side)
             else:

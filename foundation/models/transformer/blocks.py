@@ -37,7 +37,7 @@ Clean = tuple[Tensor, int]
 
 
 @dataclass(frozen=True)
-class Side:
+class BlockContext:
     """What every block is handed beside the tokens, the signal and the positions.
 
     Attributes:
@@ -52,7 +52,9 @@ class Side:
     contexts: Contexts = field(default_factory=dict)
     last: bool = False
 
-    def to(self, device: Place = None, dtype: torch.dtype | None = None, non_blocking: bool = False) -> Side:
+    def to(
+        self, device: Place = None, dtype: torch.dtype | None = None, non_blocking: bool = False
+    ) -> BlockContext:
         """Move every tensor; only floating ones change their dtype. Offload hooks ask for it."""
         clean = self.clean and (self.clean[0].to(device, dtype, non_blocking=non_blocking), self.clean[1])
         contexts = {
@@ -76,12 +78,12 @@ class Modulation:
     gate: Tensor
     clean: tuple[Modulation, int] | None = None
 
-    def enter(self, tokens: Tensor) -> Tensor:
+    def modulate(self, tokens: Tensor) -> Tensor:
         """Normalise and modulate on the way into the branch."""
         normed = functional.layer_norm(tokens, tokens.shape[-1:], eps=NORM_EPS).to(tokens.dtype)
         return self._by_slice(lambda own, x: torch.addcmul(own.shift, x, 1 + own.scale), normed)
 
-    def leave(self, tokens: Tensor, update: Tensor) -> Tensor:
+    def apply_gate(self, tokens: Tensor, update: Tensor) -> Tensor:
         """Add the branch's gated update to the residual stream."""
         return self._by_slice(lambda own, x, y: torch.addcmul(x, y, own.gate), tokens, update)
 
@@ -173,15 +175,15 @@ def join(
     """
     modulations = [stream.norm(stream.signal, stream.clean) for stream in streams]
     updates = attn(
-        [before.enter(stream.tokens) for stream, (before, _) in zip(streams, modulations, strict=True)],
+        [before.modulate(stream.tokens) for stream, (before, _) in zip(streams, modulations, strict=True)],
         [stream.projection for stream in streams],
         [stream.rope for stream in streams],
         key_mask,
     )
     outputs = []
     for stream, (before, after), update in zip(streams, modulations, updates, strict=True):
-        tokens = before.leave(stream.tokens, update)
-        outputs.append(after.leave(tokens, token_by_token(stream.feed_forward, after.enter(tokens))))
+        tokens = before.apply_gate(stream.tokens, update)
+        outputs.append(after.apply_gate(tokens, token_by_token(stream.feed_forward, after.modulate(tokens))))
     return tuple(outputs)
 
 
@@ -199,7 +201,12 @@ class VideoBlock(nn.Module):
         self.cross_attention = nn.ModuleDict()
 
     def forward(
-        self, hidden_states: Tensor, encoder_hidden_states: Tensor, signal: Tensor, rope: Rope, side: Side
+        self,
+        hidden_states: Tensor,
+        encoder_hidden_states: Tensor,
+        signal: Tensor,
+        rope: Rope,
+        side: BlockContext,
     ) -> tuple[Tensor, Tensor]:
         """Update video tokens (B, N, D) and text tokens (B, L, D); the signal is (B, 1, D)."""
         attn = self.attn
@@ -225,7 +232,12 @@ class SingleBlock(nn.Module):
         self.cross_attention = nn.ModuleDict()
 
     def forward(
-        self, hidden_states: Tensor, encoder_hidden_states: Tensor, signal: Tensor, rope: Rope, side: Side
+        self,
+        hidden_states: Tensor,
+        encoder_hidden_states: Tensor,
+        signal: Tensor,
+        rope: Rope,
+        side: BlockContext,
     ) -> tuple[Tensor, Tensor]:
         """Update video tokens (B, N, D) and text tokens (B, L, D); the signal is (B, 1, D).
 
@@ -234,11 +246,11 @@ class SingleBlock(nn.Module):
         length = hidden_states.shape[1]
         tokens = torch.cat([hidden_states, encoder_hidden_states], dim=1)
         (modulation,) = self.norm(signal, side.clean)
-        entered = modulation.enter(tokens)
+        entered = modulation.modulate(tokens)
         read = length if side.last else tokens.shape[1]
         (attended,) = self.attn((entered,), (self.attn.projection(),), (rope,), side.key_mask, read)
         update = token_by_token(self._feed_forward, attended, entered[:, :read])
-        tokens = modulation.leave(tokens[:, :read], update)
+        tokens = modulation.apply_gate(tokens[:, :read], update)
         video = attend_contexts(self.cross_attention, tokens[:, :length], side.contexts)
         return video, encoder_hidden_states if side.last else tokens[:, length:]
 

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from foundation.models.stored import StoredModel
-from foundation.models.transformer.blocks import NORM_EPS, Side, SingleBlock, VideoBlock
+from foundation.models.transformer.blocks import NORM_EPS, BlockContext, SingleBlock, VideoBlock
 from foundation.models.transformer.conditioning import Conditioning
 from foundation.models.transformer.cross_attention import add_layers, check_contexts
 from foundation.models.transformer.embeddings import (
@@ -197,7 +197,9 @@ class VideoTransformer(StoredModel, ConfigMixin, PeftAdapterMixin, CacheMixin, A
         video = self.x_embedder(latents)
         return video if conditioning.tokens is None else video + conditioning.tokens
 
-    def _side(self, latents: Tensor, video: Tensor, sigma: Tensor, conditioning: Conditioning) -> Side:
+    def _side(
+        self, latents: Tensor, video: Tensor, sigma: Tensor, conditioning: Conditioning
+    ) -> BlockContext:
         key_mask = None
         if conditioning.text.mask is not None:
             mask = conditioning.text.mask.bool()
@@ -208,7 +210,7 @@ class VideoTransformer(StoredModel, ConfigMixin, PeftAdapterMixin, CacheMixin, A
             count = video.shape[1] // frames * (conditioning.clean_frames // self.config.patch_size_t)
             pooled, modulation = conditioning.text.pooled, conditioning.modulation
             clean = self.time_text_embed(torch.zeros_like(sigma), pooled, modulation=modulation), count
-        return Side(key_mask, clean, conditioning.contexts)
+        return BlockContext(key_mask, clean, conditioning.contexts)
 
     def _to_latents(self, output: Tensor, latents: Tensor) -> Tensor:
         """Patches (B, N, c * pt * ph * pw) back to (B, C, T, H, W)."""

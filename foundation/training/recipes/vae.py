@@ -22,7 +22,7 @@ from foundation.training.vae.crops import ClipCrops
 from foundation.training.vae.discriminator import PatchDiscriminator
 from foundation.training.vae.losses import VAELearner, VAEObjective
 from foundation.training.vae.perceptual import perceptual_distance
-from foundation.training.vae.surgery import deepened, wake_silent_channels
+from foundation.training.vae.surgery import deepen, wake_silent_channels
 
 SCALE_CLIPS = 200
 """Clips that the scale of the latents is measured on."""
@@ -33,7 +33,7 @@ def run(config: Config) -> Path:
     torch.manual_seed(config.training.seed)
     vae = build(config.model) if config.start is None else _started(config.start)
     if config.deepen is not None:
-        vae = deepened(vae, config.deepen)
+        vae = deepen(vae, config.deepen)
     cache, worlds = Path(config.data.cache), config.data.worlds.counts()
     with processes().main_process_first():
         clips = [

@@ -9,7 +9,7 @@ from shared.errors import ConfigError
 
 
 @torch.no_grad()
-def deepened(vae: CausalVideoVAE, layers_per_block: int) -> CausalVideoVAE:
+def deepen(vae: CausalVideoVAE, layers_per_block: int) -> CausalVideoVAE:
     """The same function with more residual blocks on every level; each new one begins as the identity.
 
     The last convolution of a new block is zero (as in Goyal et al. 2017, section 5.1), so that latents and frames

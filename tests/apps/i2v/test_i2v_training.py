@@ -12,7 +12,7 @@ from apps.i2v.conditioning.channels import keyframe_channels
 from apps.i2v.data import CONTINUED, GivenPictures, picture_samples
 from apps.i2v.training import i2v
 from apps.i2v.training.config import PatternShares, People
-from apps.i2v.training.people import Looker, Seen, check_people, people_filter
+from apps.i2v.training.people import PersonCounter, Persons, check_people, people_filter
 from apps.i2v.training.recipe import started
 from foundation.checkpoints.loading import load_model
 from foundation.data.encoding import encode_clips, encode_stills
@@ -162,13 +162,13 @@ def test_settings_that_cannot_be_trained_are_refused(recipe, changes, words):
 @pytest.mark.parametrize(
     ("seen", "words"),
     [
-        (Seen(0, 0.0), "no person is seen"),
-        (Seen(6, 0.9), "6 persons are seen, at most 5"),
-        (Seen(1, 0.2), "takes 20% of the height, at least 30%"),
+        (Persons(0, 0.0), "no person is seen"),
+        (Persons(6, 0.9), "6 persons are seen, at most 5"),
+        (Persons(1, 0.2), "takes 20% of the height, at least 30%"),
     ],
 )
 def test_crowds_and_small_people_are_left_out(seen, words):
-    check_people(Seen(5, 0.3), People())
+    check_people(Persons(5, 0.3), People())
     with pytest.raises(InputError, match=words):
         check_people(seen, People())
 
@@ -183,8 +183,8 @@ def test_a_clip_is_looked_at_once(tmp_path):
 
     item = SimpleNamespace(path=tmp_path / "a.mkv", medium=SimpleNamespace(sha256="0" * 64, still=False))
     for _ in range(2):
-        look = Looker(detect, 3, 8.0, tmp_path / "people.jsonl")
-        assert look(item, Bucket(9, 32, 32)) == Seen(2, 0.75)
+        look = PersonCounter(detect, 3, 8.0, tmp_path / "people.jsonl")
+        assert look(item, Bucket(9, 32, 32)) == Persons(2, 0.75)
     assert looks == [3]
 
 

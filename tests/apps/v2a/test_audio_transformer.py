@@ -25,10 +25,10 @@ def test_a_model_to_be_trained_starts_with_no_velocity_and_idle_blocks():
     assert not model(latents(), SIGMA, conditions()).any()
     audio, context = torch.randn(1, 12, 16), torch.randn(1, 15, 16)
     rope, signal = model._positions(latents()), torch.randn(1, 1, 16)
-    from foundation.models.transformer.blocks import Side
+    from foundation.models.transformer.blocks import BlockContext
 
     for block in [*model.transformer_blocks, *model.single_transformer_blocks]:
-        assert all(map(torch.equal, block(audio, context, signal, rope, Side()), (audio, context)))
+        assert all(map(torch.equal, block(audio, context, signal, rope, BlockContext()), (audio, context)))
 
 
 @torch.no_grad()

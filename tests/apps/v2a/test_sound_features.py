@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from apps.v2a.conditioning.sampled_frames import LONGEST, watch
-from apps.v2a.conditioning.visual_features import SyncFeatures, at_token_rate, looked_at
+from apps.v2a.conditioning.sampled_frames import LONGEST, sample_frames
+from apps.v2a.conditioning.visual_features import SyncFeatures, at_token_rate, normalise_images
 from apps.v2a.model.layout import AudioLayout
 from apps.v2a.model.sync_encoder import SyncEncoder
 from shared.errors import InputError
@@ -37,7 +37,7 @@ def test_a_change_on_the_screen_is_a_change_of_the_features_at_its_moment(fps):
     times = np.arange(count) / fps
     change = times[np.searchsorted(times, 2.0)]
     frames, times = stepping(times, np.where(times < change, 0, 200))
-    rows = at_token_rate(looked_at(Clock(), frames, times, count / fps), 25.0, LAYOUT, 125)
+    rows = at_token_rate(normalise_images(Clock(), frames, times, count / fps), 25.0, LAYOUT, 125)
     moments = LAYOUT.token_times(125)
     assert (rows[moments < change - 0.05] == 0).all()
     assert (rows[moments > change + 0.05] == 200).all()
@@ -84,9 +84,9 @@ def varying(path, times, levels):
 
 def test_a_film_of_no_steady_rhythm_is_seen_by_its_times(tmp_path):
     times = [0.0, 0.1, 0.15, 0.9, 1.0, 1.7]
-    film = watch(varying(tmp_path / "film.mp4", times, [20, 60, 100, 140, 180, 220]), {16: 25.0})
+    film = sample_frames(varying(tmp_path / "film.mp4", times, [20, 60, 100, 140, 180, 220]), {16: 25.0})
     assert film.seconds == pytest.approx(1.7 + 0.7, abs=0.75)
-    rows = looked_at(Clock(), film.frames[16], film.times[16], 1.75)[:, 0]
+    rows = normalise_images(Clock(), film.frames[16], film.times[16], 1.75)[:, 0]
     seen = [float(rows[int(moment * 25)]) for moment in (0.04, 0.12, 0.2, 0.88, 0.92, 1.04)]
     assert np.allclose(seen, [20, 60, 100, 100, 140, 180], atol=6)
 
@@ -94,7 +94,7 @@ def test_a_film_of_no_steady_rhythm_is_seen_by_its_times(tmp_path):
 @pytest.mark.parametrize(("fps", "frames"), [(8, 17), (24000 / 1001, 50), (25, 1), (60, 60)])
 def test_a_film_lasts_until_its_last_frame_is_gone(tmp_path, fps, frames):
     encode(np.zeros((frames, 32, 32, 3), np.uint8), fps, tmp_path / "film.mp4")
-    film = watch(tmp_path / "film.mp4", {16: 25.0, 8: 4.0})
+    film = sample_frames(tmp_path / "film.mp4", {16: 25.0, 8: 4.0})
     assert film.seconds == pytest.approx(frames / fps, abs=1e-3)
     assert len(film.frames[8]) <= 4 * frames / fps + 1
 
@@ -103,8 +103,8 @@ def test_films_that_cannot_be_are_refused_in_one_line(tmp_path, monkeypatch):
     encode(np.zeros((9, 32, 32, 3), np.uint8), 8.0, tmp_path / "film.mp4")
     monkeypatch.setattr("apps.v2a.conditioning.sampled_frames.LONGEST", 1.0)
     with pytest.raises(InputError, match="1 s are given a sound"):
-        watch(tmp_path / "film.mp4", {16: 25.0})
+        sample_frames(tmp_path / "film.mp4", {16: 25.0})
     with pytest.raises(InputError, match=r"cannot be read|has no picture"):
         (tmp_path / "broken.mp4").write_bytes((tmp_path / "film.mp4").read_bytes()[:200])
-        watch(tmp_path / "broken.mp4", {16: 25.0})
+        sample_frames(tmp_path / "broken.mp4", {16: 25.0})
     assert LONGEST == 600

@@ -38,7 +38,7 @@ def test_a_run_goes_on_from_any_step_bit_for_bit(steps, data):
 def test_a_callback_that_remembers_says_where_a_run_goes_on():
     sigmas = flow_sigmas(6, 3.0)
 
-    class Remembering:
+    class ResumableCallback:
         def __init__(self):
             self.states, self.taken = [NOISE], []
 
@@ -49,7 +49,7 @@ def test_a_callback_that_remembers_says_where_a_run_goes_on():
         def resume(self, noise, sigmas):
             return self.states[-1], len(self.states) - 1
 
-    memory = Remembering()
+    memory = ResumableCallback()
     whole = sample(bent, NOISE, sigmas, memory)
     memory.states, memory.taken = memory.states[:5], []
     assert torch.equal(sample(bent, NOISE, sigmas, memory), whole)

@@ -8,7 +8,7 @@ import torch
 from accelerate.hooks import CpuOffload
 
 from foundation import TextToVideoPipeline
-from foundation.runtime.memory import offload_in_groups, place, saying_what_frees_memory
+from foundation.runtime.memory import offload_in_groups, oom_hints, place
 from foundation.runtime.settings import RuntimeSettings
 from shared.errors import InputError, ResourceError
 
@@ -124,10 +124,10 @@ def test_float8_storage_and_groups_go_together(model_folder):
     ],
 )
 def test_the_end_of_memory_is_said_with_what_frees_some(error, words):
-    with pytest.raises(ResourceError, match=words), saying_what_frees_memory():
+    with pytest.raises(ResourceError, match=words), oom_hints():
         raise error
 
 
 def test_other_faults_stay_what_they_are():
-    with pytest.raises(RuntimeError, match="shapes"), saying_what_frees_memory():
+    with pytest.raises(RuntimeError, match="shapes"), oom_hints():
         raise RuntimeError("shapes do not match")

@@ -8,9 +8,9 @@ from peft import LoraConfig
 from tiny_models import TINY_TRANSFORMER, tiny_transformer
 
 from foundation.models.transformer import (
+    BlockContext,
     Conditioning,
     Context,
-    Side,
     TextConditioning,
     VideoTransformer,
     widen_patch_embedding,
@@ -100,7 +100,9 @@ def test_moving_a_conditioning_changes_the_dtype_of_floating_tensors_alone():
 
 
 def test_the_side_record_moves_as_offload_hooks_ask():
-    side = Side(torch.ones(1, 1, 1, 4, dtype=torch.bool), (numbers(1, 1, 8), 2)).to("cpu", torch.bfloat16)
+    side = BlockContext(torch.ones(1, 1, 1, 4, dtype=torch.bool), (numbers(1, 1, 8), 2)).to(
+        "cpu", torch.bfloat16
+    )
     assert side.key_mask.dtype == torch.bool
     assert side.clean[0].dtype == torch.bfloat16
     assert side.clean[1] == 2

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from apps.i2v.conditioning.reinsertion import settled
+from apps.i2v.conditioning.reinsertion import reinsert_keyframes
 from foundation import CausalVideoVAE
 from foundation.checkpoints.loading import load_model
 from foundation.checkpoints.registry import resolve
@@ -30,7 +30,7 @@ def test_a_picture_that_was_nearly_met_is_met_and_other_latent_frames_stay(vae):
     generator = torch.Generator().manual_seed(0)
     latents[:, :, 2] += torch.randn(latents[:, :, 2].shape, generator=generator)
     missed = psnr(shown(vae, latents)[8], clip[8])
-    made = settled(latents, {0: clip[0], 2: clip[8]}, vae)
+    made = reinsert_keyframes(latents, {0: clip[0], 2: clip[8]}, vae)
     assert torch.equal(made[:, :, :2], latents[:, :, :2])
     met = psnr(shown(vae, made)[8], clip[8])
     assert met > best - 2 > missed
@@ -39,4 +39,6 @@ def test_a_picture_that_was_nearly_met_is_met_and_other_latent_frames_stay(vae):
 @torch.no_grad()
 def test_first_pictures_alone_change_nothing(vae):
     latents = torch.randn(1, vae.config.latent_channels, 3, 8, 8)
-    assert settled(latents, {0: toy_clip(0, "scenes", frames=1, size=64).frames[0]}, vae) is latents
+    assert (
+        reinsert_keyframes(latents, {0: toy_clip(0, "scenes", frames=1, size=64).frames[0]}, vae) is latents
+    )

@@ -1,4 +1,4 @@
-"""A deepened VAE starts from what it was."""
+"""A deepen VAE starts from what it was."""
 
 import pytest
 import torch
@@ -7,13 +7,13 @@ from torch import nn
 
 from foundation.models.vae.layers import ResnetBlock
 from foundation.models.vae.model import CausalVideoVAE
-from foundation.training.vae.surgery import deepened
+from foundation.training.vae.surgery import deepen
 from shared.errors import ConfigError
 
 
 def test_a_deeper_vae_is_the_same_function_and_can_learn():
     vae = tiny_vae(CausalVideoVAE, **STARTER_VAE)
-    deeper = deepened(vae, vae.config.layers_per_block + 1)
+    deeper = deepen(vae, vae.config.layers_per_block + 1)
     frames = torch.randn(1, 3, 5, 32, 32)
     assert sum(isinstance(m, ResnetBlock) for m in deeper.modules()) > sum(
         isinstance(m, ResnetBlock) for m in vae.modules()
@@ -33,4 +33,4 @@ def test_a_deeper_vae_is_the_same_function_and_can_learn():
 def test_a_shallower_vae_is_refused():
     vae = tiny_vae(CausalVideoVAE, **STARTER_VAE)
     with pytest.raises(ConfigError, match="layers_per_block=0"):
-        deepened(vae, 0)
+        deepen(vae, 0)
