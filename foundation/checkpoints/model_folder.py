@@ -87,6 +87,11 @@ def write_defaults(folder: Path, defaults: ModelDefaults) -> None:
     }
     if defaults.guidance is not None:
         values["guidance"] = defaults.guidance
+    if (trained := defaults.trained) is not None:
+        values["trained"] = {
+            "sizes": [list(trained.smallest), list(trained.largest)],
+            "frames": [trained.shortest, trained.longest],
+        }
     (folder / DEFAULTS_FILE).write_text(json.dumps(values, indent=2) + "\n")
     scheduler = diffusers.FlowMatchEulerDiscreteScheduler(shift=float(defaults.shift))
     scheduler.save_pretrained(folder / "scheduler")

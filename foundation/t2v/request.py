@@ -206,6 +206,8 @@ def resolve(request: Asked, defaults: ModelDefaults) -> tuple[Asked, list[str]]:
         raise InputError(
             f"{request.seconds:g} seconds are {frames} frames at {defaults.fps:g} fps, at most {MOST_FRAMES}"
         )
+    if defaults.trained is not None:
+        notes += defaults.trained.warnings(request.size or defaults.size, frames)
     filled = {
         name: getattr(request, name) if getattr(request, name) is not None else getattr(defaults, name)
         for name in ("size", "steps", "shift", "cfg", "guidance")

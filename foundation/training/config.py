@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from foundation.checkpoints.defaults import HUNYUANVIDEO, ModelDefaults
+from foundation.checkpoints.defaults import HUNYUANVIDEO, ModelDefaults, TrainedRange
 from foundation.checkpoints.lora.source import TARGETS
 from shared.config import Size, bounded, one_of
 from shared.errors import ConfigError
@@ -400,7 +401,15 @@ class FlowRecipe:
             shift=sampling.shift,
             cfg=sampling.cfg,
             guidance=HUNYUANVIDEO.guidance if model.config.guidance_embeds else None,
+            trained=self.trained_range(),
         )
+
+    def trained_range(self) -> TrainedRange:
+        """Sizes and lengths of the stages that have steps."""
+        stages = [stage for stage in self.stages.values() if stage.steps]
+        sizes = sorted((Size(stage.width, stage.height) for stage in stages), key=math.prod)
+        frames = [stage.frames for stage in stages] + [1 for stage in stages if stage.pictures]
+        return TrainedRange(sizes[0], sizes[-1], min(frames), max(frames))
 
 
 @dataclass

@@ -1,3 +1,4 @@
+import dataclasses
 import subprocess
 import sys
 
@@ -5,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from foundation.checkpoints.defaults import ModelDefaults
+from foundation.checkpoints.defaults import ModelDefaults, TrainedRange
 from foundation.models.geometry import frames_for
 from foundation.t2v.request import LARGEST_SEED, TextToVideoRequest, read_prompts, resolve
 from shared.config import Size, from_argv, from_mapping, settings, to_mapping
@@ -138,3 +139,23 @@ def test_a_prompt_of_a_file_may_hold_every_sign_but_a_newline(tmp_path):
     file.write_text("a red ball\u2028on grass\n\nsecond\u0085one\n", encoding="utf-8")
     prompts = read_prompts(TextToVideoRequest(prompts=file))
     assert [len(prompt.split()) for prompt in prompts] == [5, 2]
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({}, []),
+        ({"size": Size(80, 64)}, []),
+        ({"size": Size(128, 128)}, ["size 128x128: the model was trained at 64x64"]),
+        ({"frames": 49}, ["49 frames: the model was trained on 1 to 17"]),
+        ({"size": Size(32, 32), "seconds": 6}, ["size 32x32", "49 frames"]),
+    ],
+)
+def test_sizes_and_lengths_outside_of_training_are_named(asked, said):
+    trained = TrainedRange(Size(64, 64), Size(64, 64), 1, 17)
+    defaults = dataclasses.replace(STARTER, trained=trained)
+    lines = [
+        line for line in resolve(TextToVideoRequest(prompt="a", **asked), defaults)[1] if "trained" in line
+    ]
+    assert len(lines) == len(said)
+    assert all(line.startswith(start) for line, start in zip(lines, said, strict=True))
