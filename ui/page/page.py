@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,6 @@ from ui.page.models import (
     sizes,
 )
 from ui.page.panel import Panel
-from ui.page.reuse import Asked
 from ui.page.tabs import TABS
 from ui.page.tabs.tab import Tab
 from ui.page.views import view
@@ -61,14 +60,9 @@ QUIET: dict[str, Any] = {"show_progress": "hidden", "queue": False, "api_visibil
 FOLLOWED = ("cancel", "pause", "go_on")
 """Buttons whose job is what one wants to see next."""
 
-PRESS: dict[str, Any] = {
-    "show_progress": "hidden",
-    "api_visibility": "private",
-    "trigger_mode": "multiple",
-    "concurrency_limit": 1,
-}
-"""Of buttons in a view: presses are carried out one after the other, in order. Gradio's default drops those that come
-while one is under way. They pass through Gradio's queue, which alone tells a form that its contents changed."""
+PRESS: dict[str, Any] = {**QUIET, "trigger_mode": "multiple"}
+"""Of buttons in a view. By default Gradio drops a press that comes while one is under way, and its queue can lose the
+answer to a press that comes while it closes the stream of the one before."""
 
 _KEEP = "(...values) => Object.fromEntries({names}.map((name, place) => [name, values[place]]))"
 
@@ -80,6 +74,7 @@ class Page:
         self.queue, self.files = queue, files
         self.tabs = TABS
         self._kept: dict[str, str] = {}
+        self._fills: list[tuple[Callable[[dict[str, Any] | None], list[Any]], list[Any]]] = []
         results = Results(files)
         self.panel = Panel(queue, results, self.tabs)
         self.gallery = Gallery(self.panel, results, self.tabs)
@@ -92,20 +87,25 @@ class Page:
             self.tab = gr.BrowserState(self.tabs[0].command, storage_key="kinora-tab", secret="kinora")
             _html("header", view("header"), elem_id="header")
             with gr.Row(elem_id="body"):
-                with gr.Column(scale=7, min_width=420, elem_id="work"), gr.Tabs(elem_id="tabs") as tabs:
+                with gr.Column(scale=7, min_width=420, elem_id="work"), gr.Tabs(elem_id="tabs") as self.drawn:
                     for tab in self.tabs:
                         self._draw_tab(tab, page)
                     self._draw_gallery(page)
                 with gr.Column(scale=5, min_width=380, elem_id="side"):
                     self._draw_side(page)
-            self.asked.change(
-                lambda asked: self._open(None if asked is None else asked["command"]),
-                self.asked,
-                tabs,
-                **QUIET,
-            )
-            page.load(self._open, self.tab, tabs, **QUIET)
+            page.load(self._open, self.tab, self.drawn, **QUIET)
         return page
+
+    def _hand_over(self, press: Any) -> None:
+        """After a press that asks for new contents of a form, fill it and open its tab."""
+        fills, outputs = zip(*self._fills, strict=True)
+
+        def fill(asked: dict[str, Any] | None) -> list[Any]:
+            opened = self._open(None if asked is None else asked["command"])
+            return [opened, *itertools.chain.from_iterable(one(asked) for one in fills)]
+
+        told = [self.drawn, *itertools.chain.from_iterable(outputs)]
+        press.success(fill, self.asked, told, **PRESS)
 
     def _open(self, tab: Any) -> Any:
         """The tabs with one of them open; as they are where it is unknown."""
@@ -169,7 +169,7 @@ class Page:
         )
         leave.click(lambda: _buttons(tab, None), None, buttons, **QUIET)
         examples.click(try_out, examples, components, **QUIET, trigger_mode="always_last")
-        self.asked.change(fill, self.asked, [*components, *buttons], **QUIET)
+        self._fills.append((fill, [*components, *buttons]))
         drawn.select(None, None, self.tab, js=f"() => {json.dumps(tab.command)}", api_visibility="private")
 
     def _start(self, form: Form, tab: Tab, editing: str | None, raw: tuple[Any, ...]) -> list[str]:
@@ -239,16 +239,16 @@ class Page:
         def act(chosen: str, event: gr.EventData) -> list[Any]:
             press = read_press(event)
             if press.act == "choose":
-                return [press.id, gr.skip()]
+                return [press.id, None]
             asked = self.panel.act(press.act, press.id, press.to)
             seen = press.id if press.act in FOLLOWED else chosen
-            return [seen, gr.skip() if asked is None else _news(asked)]
+            return [seen, asked and dataclasses.asdict(asked)]
 
         views = [stage, lane, seen]
         for one in (stage, lane):
-            one.act(act, self.chosen, [self.chosen, self.asked], **PRESS).then(
-                look_again, self.chosen, views, **QUIET
-            )
+            press = one.act(act, self.chosen, [self.chosen, self.asked], **PRESS)
+            press.then(look_again, self.chosen, views, **PRESS)
+            self._hand_over(press)
         gr.Timer(EVERY).tick(look, [self.chosen, seen], views, **QUIET)
         page.load(look_again, self.chosen, views, **QUIET)
 
@@ -268,15 +268,17 @@ class Page:
         @refusing
         def act(now: Shown, event: gr.EventData) -> list[Any]:
             press = read_press(event)
-            now, asked = self.gallery.act(press.act, press.id, press.to, now)
-            return [now, self.gallery.show(now), gr.skip() if asked is None else _news(asked)]
+            then, asked = self.gallery.act(press.act, press.id, press.to, now)
+            if press.act == "rerun":  # changes nothing here, and may be answered after the press that follows
+                return [gr.skip(), gr.skip(), None]
+            return [then, self.gallery.show(then), asked and dataclasses.asdict(asked)]
 
         @refusing
         def choose(command: Any, words: Any) -> list[Any]:
             now = Shown(read_text(command), words=read_text(words))
             return [now, self.gallery.show(now)]
 
-        grid.act(act, shown, [shown, grid, self.asked], **PRESS)
+        self._hand_over(grid.act(act, shown, [shown, grid, self.asked], **PRESS))
         gr.on([filtered.change, words.change], choose, [filtered, words], [shown, grid], **QUIET)
         drawn.select(show, shown, grid, **QUIET)
         drawn.select(None, None, self.tab, js=f"() => {json.dumps(GALLERY)}", api_visibility="private")
@@ -287,11 +289,6 @@ def _html(script: str, value: str = "", **about: Any) -> gr.HTML:
     """A view with its script."""
     code = (STATIC / f"{script}.js").read_text(encoding="utf-8")
     return gr.HTML(value, js_on_load=code, apply_default_css=False, **about)
-
-
-def _news(asked: Asked) -> dict[str, Any]:
-    """New contents for a form; the time makes two requests for the same differ."""
-    return {**dataclasses.asdict(asked), "at": time.time()}
 
 
 def _buttons(tab: Tab, editing: str | None) -> list[Any]:
