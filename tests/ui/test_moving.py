@@ -9,7 +9,7 @@ from PIL import Image
 from shared.errors import InputError
 from shared.results.clip import Clip
 from ui.api.files import router
-from ui.jobs.moving import MOST_FRAMES, moving_preview
+from ui.jobs.moving import MOST_FRAMES, PREVIEWS, moving_preview
 from ui.jobs.results import Results
 from ui.page.gallery import Gallery, Shown
 from ui.page.panel import Panel
@@ -62,3 +62,5 @@ def test_gallery_shows_the_preview(files, queue):
     app.include_router(router(queue, files))
     answer = TestClient(app).get("/api/previews/a%20b.mkv")
     assert answer.status_code == 200 and answer.headers["content-type"] == "image/webp"
+    results.delete("a b.mkv")
+    assert not list((files.private / PREVIEWS).iterdir())

@@ -20,7 +20,7 @@ from shared.errors import InputError
 from shared.media.limits import MOST_AT_ONCE
 from ui.api.errors import REFUSALS
 from ui.jobs.files import FileNotThereError, Files, is_linked_elsewhere
-from ui.jobs.moving import moving_preview
+from ui.jobs.moving import PREVIEWS, moving_preview
 from ui.jobs.queue import Queue
 
 SHOWN = (
@@ -82,7 +82,7 @@ def router(queue: Queue, files: Files) -> APIRouter:
     @routes.get("/api/previews/{name:path}", response_class=FileResponse)
     def show_moving_preview(name: str) -> Response:
         """A small animated WebP of a film that browsers do not play."""
-        path = moving_preview(files.path(name), files.private / "previews")
+        path = moving_preview(files.path(name), files.private / PREVIEWS)
         return FileResponse(path, media_type="image/webp", headers={**_HEADERS, "cache-control": "no-cache"})
 
     @routes.get("/api/jobs/{id}/preview", response_class=FileResponse)

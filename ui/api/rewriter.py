@@ -48,7 +48,7 @@ class Rewriter:
     async def _asked(self, question: dict[str, str]) -> dict[str, Any]:
         if self._process is None or self._process.returncode is not None:
             self._process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "ui.api.rewriter",
+                sys.executable, "-P", "-m", "ui.api.rewriter",
                 stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=_LONGEST_LINE,
                 process_group=0,  # Ctrl-C is for the server, with which this ends
             )  # fmt: skip

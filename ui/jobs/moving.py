@@ -12,10 +12,13 @@ from PIL import Image
 from shared.errors import InputError
 from shared.media.files import replacing
 from shared.media.film import look_through, picked
-from shared.media.picture import check_pixels
+from shared.media.limited import check_medium
 
 UNPLAYED = (".mkv",)
 """Suffixes of results that browsers do not play."""
+
+PREVIEWS = "previews"
+"""The folder of previews, in the private one of the output folder."""
 
 MOST_FRAMES, LONGEST_SIDE = 48, 320
 """Of a preview."""
@@ -36,18 +39,23 @@ def moving_preview(film: Path, room: Path) -> Path:
     """
     if film.suffix.lower() not in UNPLAYED:
         raise InputError(f"{film.name} has no preview: browsers show it as it is")
-    stat = film.stat()
-    version = hashlib.sha256(f"{film}\n{stat.st_mtime_ns}\n{stat.st_size}".encode()).hexdigest()
-    path = room / f"{version[:32]}.webp"
+    path = preview_path(film, room)
     with _ONE_AT_A_TIME:
         if not path.is_file():
             _write(film, path)
     return path
 
 
+def preview_path(film: Path, room: Path) -> Path:
+    """Where the preview of this version of a film is kept."""
+    stat = film.stat()
+    version = hashlib.sha256(f"{film}\n{stat.st_mtime_ns}\n{stat.st_size}".encode()).hexdigest()
+    return room / f"{version[:32]}.webp"
+
+
 def _write(film: Path, path: Path) -> None:
+    check_medium(film)
     about = look_through(film)
-    check_pixels(film, about.width, about.height)
     total = len(about.times)
     chosen = np.linspace(0, total - 1, min(total, MOST_FRAMES)).round().astype(int)
     small = [_small(Image.fromarray(frame)) for frame in picked(film, chosen.tolist())]

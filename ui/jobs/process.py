@@ -25,7 +25,7 @@ GRACE = 5.0
 PATIENCE = 1.0
 """Seconds before a worker that ended by itself is replaced."""
 
-PROGRAM = (sys.executable, "-m", "ui.jobs.worker")
+PROGRAM = (sys.executable, "-P", "-m", "ui.jobs.worker")
 
 
 class WorkerProcess:

@@ -15,6 +15,7 @@ from shared.errors import InputError, KinoraError
 from shared.media.files import refusal
 from shared.media.naming import sheet_path
 from ui.jobs.files import UPLOADS, Files
+from ui.jobs.moving import PREVIEWS, preview_path
 from ui.page.tabs.tab import Kind
 
 KINDS: Mapping[str, Kind] = {
@@ -137,7 +138,7 @@ class Results:
         return found[:count], len(found) > count
 
     def delete(self, name: str) -> None:
-        """Delete a result, with the contact sheet and the latents beside it.
+        """Delete a result, with its preview and the contact sheet and the latents beside it.
 
         Raises:
             InputError: it is no result of ours, or cannot be deleted.
@@ -145,7 +146,8 @@ class Results:
         if self.find(name) is None:
             raise InputError(f"{name} is not in the output folder any more, or is no result of Kinora's")
         path = self.files.path(name)
-        beside = [sheet_path(path), path.with_suffix(".latents.safetensors")]
+        preview = preview_path(path, self.files.private / PREVIEWS)
+        beside = [sheet_path(path), path.with_suffix(".latents.safetensors"), preview]
         try:
             for one in (path, *beside):
                 if one.is_dir():
