@@ -98,7 +98,7 @@ def read_claims(text: str, spoken: Language | None) -> set[Claim]:
         return claims
     if spoken.code in _NAMED:
         claims |= {Claim("name", match.group()) for match in _NAME.finditer(text)}
-    text = normal_form(text)
+    text = spoken.familiar_form(text)
     marks = list(_marks(text, spoken))
     claims |= {Claim(mark.kind, mark.fact) for mark in marks} | set(_bound(text, marks, spoken))
     claims -= {Claim("camera", "static")}

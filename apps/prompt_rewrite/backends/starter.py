@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from apps.prompt_rewrite.backends import BeyondReach, OnText, Task
-from apps.prompt_rewrite.languages import detect, normal_form
+from apps.prompt_rewrite.languages import Language, detect, normal_form
 from foundation.checkpoints.registry import STARTER
 from shared.config import local_path
 from shared.errors import WeightsError
@@ -41,10 +41,13 @@ class StarterBackend:
 
     def propose(self, task: Task, on_text: OnText | None = None) -> str:
         """See `Backend`."""
-        check_reach(task.prompt)
+        spoken = check_reach(task.prompt)
         self._tries = 0 if task.attempt is None else self._tries + 1
         answer = self._load().answer(
-            question(task.prompt, task.mode), ANSWER_TOKENS, on_text, seed=self._tries or None
+            question(spoken.familiar_form(task.prompt), task.mode),
+            ANSWER_TOKENS,
+            on_text,
+            seed=self._tries or None,
         )
         if not answer.strip():
             raise BeyondReach("the starter found no words")
@@ -71,8 +74,11 @@ def question(prompt: str, mode: str) -> list[dict[str, str]]:
     return [{"role": "system", "content": mode}, {"role": "user", "content": normal_form(prompt)}]
 
 
-def check_reach(prompt: str) -> None:
+def check_reach(prompt: str) -> Language:
     """Find out whether the starter has learned every word of a prompt.
+
+    Returns:
+        The prompt's language.
 
     Raises:
         BeyondReach: it has not, or the prompt is longer than any that it was trained on.
@@ -86,3 +92,4 @@ def check_reach(prompt: str) -> None:
         raise BeyondReach(f"the starter does not know {named}")
     if len(prompt) > LONGEST_PROMPT:
         raise BeyondReach(f"the starter reads {LONGEST_PROMPT} characters, not {len(prompt)}")
+    return spoken

@@ -89,6 +89,7 @@ class Language:
     spaced: bool = True
     genders: str = ""
     endings: tuple[str, ...] = ()
+    agreement: tuple[str, ...] = ()
 
     def forms(self, word: str) -> list[str]:
         """Every form of an adjective: `rot*` with its endings, `rojo/roja` as written."""
@@ -108,10 +109,28 @@ class Language:
 
     def unknown(self, text: str) -> list[str]:
         """The words of a text that the starter has never met, in order; runs of letters where no spaces are."""
-        text = normal_form(text)
+        text = self.familiar_form(text)
         if self.spaced:
             return [word for word in dict.fromkeys(_WORD.findall(text)) if word not in self.vocabulary]
         return _WORD.findall(_pattern(self.vocabulary).sub(" ", text))
+
+    def familiar_form(self, text: str) -> str:
+        """A text in normal form, each unknown word replaced by a known one that differs in its `agreement` alone.
+
+        So "braunem" becomes "braunen", which stands in training prompts. Number is no agreement: two balls stay two.
+        """
+        return _WORD.sub(lambda match: self._known_form(match.group(0)), normal_form(text))
+
+    def _known_form(self, word: str) -> str:
+        if not self.spaced or word in self.vocabulary:
+            return word
+        for ending in sorted(self.agreement, key=len, reverse=True):
+            stem = word.removesuffix(ending)
+            if word.endswith(ending) and len(stem) >= SHORTEST_STEM:
+                known = [stem + other for other in self.agreement if stem + other in self.vocabulary]
+                if known:
+                    return min(known, key=lambda form: abs(len(form) - len(word)))
+        return word
 
     @cached_property
     def vocabulary(self) -> frozenset[str]:
@@ -133,7 +152,10 @@ class Language:
                     yield from self.forms(way) if name in _INFLECTED else [way]
 
 
-_NOT_SAID = ("code", "name", "spaced", "genders", "endings", "numbers", "negations", "common")
+SHORTEST_STEM = 3
+"""Letters before an ending; shorter words are looked up as they are."""
+
+_NOT_SAID = ("code", "name", "spaced", "genders", "endings", "agreement", "numbers", "negations", "common")
 _NOUNS = ("shapes", "places", "settings", "clothes")
 _INFLECTED = ("colors", "motions", "backgrounds", "textures")
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from apps.prompt_rewrite.claims import differences
+from apps.prompt_rewrite.claims import differences, read_claims
 from apps.prompt_rewrite.data.captions import caption
 from apps.prompt_rewrite.data.facts import Figure
 from apps.prompt_rewrite.data.pairs import draw_prompt
@@ -93,6 +93,20 @@ def test_words_outside_of_the_toybox_are_noticed(code, prompt, unknown):
     assert language(code).unknown(prompt) == unknown
 
 
+@pytest.mark.parametrize(
+    ("code", "prompt", "read"),
+    [
+        ("de", "ein roter Kreis vor braunem Hintergrund", "ein roter kreis vor braunen hintergrund"),
+        ("de", "ein Stern in grünem Licht", "ein stern in grünen licht"),
+        ("es", "una estrella amarilla", "una estrella amarilla"),
+        ("fr", "une boule jaune", "une boule jaune"),
+        ("en", "3 red balls", "3 red balls"),
+    ],
+)
+def test_an_ending_that_training_never_had_is_read_as_one_that_it_had(code, prompt, read):
+    assert language(code).familiar_form(prompt) == read
+
+
 @pytest.mark.parametrize("text", ["", "12345", "zzz qqq", "Ωραίο"])
 def test_a_text_without_known_words_has_no_language(text):
     assert detect(text) is None
@@ -108,3 +122,11 @@ def test_adjectives_take_the_form_of_their_noun():
 
 def test_the_width_of_signs_does_not_matter():
     assert normal_form("Ｒｅｄ ，  L’été") == "red , l'été"  # noqa: RUF001
+
+
+def test_a_strong_ending_says_the_same_as_a_weak_one():
+    strong, weak = (
+        "ein roter Kreis dreht sich vor braunem Hintergrund",
+        "ein roter Kreis dreht sich vor einem braunen Hintergrund",
+    )
+    assert read_claims(strong, language("de")) == read_claims(weak, language("de"))
