@@ -15,6 +15,9 @@ PATIENCE = 1.0
 _CLEANUPS: list[Callable[[], None]] = []
 """What is still to be done before the process ends, whatever ends it but SIGKILL."""
 
+_CLEANING = threading.RLock()
+"""Held while something is cleaned up, so that the process does not end in the middle of it."""
+
 
 @contextlib.contextmanager
 def cleaned_up(cleanup: Callable[[], None]) -> Generator[None]:
@@ -23,8 +26,9 @@ def cleaned_up(cleanup: Callable[[], None]) -> Generator[None]:
     try:
         yield
     finally:
-        _CLEANUPS.remove(cleanup)
-        cleanup()
+        with _CLEANING:  # interrupted in here, it stays in the list and is done by who ends the process
+            cleanup()
+            _CLEANUPS.remove(cleanup)
 
 
 @contextlib.contextmanager
@@ -76,7 +80,8 @@ def _watch(reader: int, exit_code: int, on_wait: Callable[[], None], end: Callab
         interrupts += numbers.count(signal.SIGINT)
         patience = PATIENCE if interrupts == 1 else None
         if interrupts >= 2:
-            for cleanup in reversed(_CLEANUPS):
-                with contextlib.suppress(Exception):
-                    cleanup()
+            with _CLEANING:
+                for cleanup in reversed(_CLEANUPS):
+                    with contextlib.suppress(Exception):
+                        cleanup()
             end(exit_code)

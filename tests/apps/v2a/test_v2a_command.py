@@ -248,7 +248,7 @@ def files(tmp_path):
     ("flags", "words"),
     [
         ((), "give a clip, or a prompt"),
-        (("nowhere.mp4",), "nowhere.mp4 cannot be read"),
+        (("nowhere.mp4",), "nowhere.mp4 does not exist"),
         (("{cut}",), "cannot be read as a film"),
         (("{audio}",), "has no picture"),
         (("{sound}",), "of no kind that is read"),
