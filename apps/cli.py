@@ -46,7 +46,7 @@ def overview() -> str:
     return console.overview(
         "kinora COMMAND ... [--debug]",
         {name: command.help for name, command in COMMANDS.items()},
-        "A prompt or an image becomes a finished clip, with sound.",
+        "Generate video and audio from prompts and images.",
         "kinora COMMAND --help shows a command's flags; --debug shows the trace of an error.",
     )
 

@@ -101,7 +101,7 @@ def load(name: str | None) -> Any:
 
 COMMANDS: dict[str, Command] = {
     "t2v": Command(
-        "a sentence becomes a clip",
+        "generate video from a prompt",
         request="foundation.t2v.request:TextToVideoRequest",
         make="foundation.t2v.cli:make",
         remake="foundation.t2v.cli",
@@ -109,7 +109,7 @@ COMMANDS: dict[str, Command] = {
         tab="ui.page.tabs.text",
     ),
     "i2v": Command(
-        "pictures and a sentence become a clip",
+        "generate video from images and a prompt",
         request="apps.i2v.request:ImageToVideoRequest",
         make="apps.i2v.cli:make",
         remake="apps.i2v.cli",
@@ -133,7 +133,7 @@ COMMANDS: dict[str, Command] = {
         },
     ),
     "v2a": Command(
-        "a clip is given a sound that fits what happens in it",
+        "generate audio for a video, or from a prompt",
         request="apps.v2a.request:VideoToAudioRequest",
         make="apps.v2a.cli:make",
         remake="apps.v2a.cli",
@@ -174,7 +174,7 @@ COMMANDS: dict[str, Command] = {
         data={"v2a": Entry("apps.v2a.curation.cli", "which clips have a sound that is worth learning")},
     ),
     "rewrite": Command(
-        "a prompt becomes one that the model understands",
+        "rewrite a prompt into the form that the video model was trained on",
         "apps.prompt_rewrite.cli:main",
         request="apps.prompt_rewrite.request:RewriteRequest",
         make="apps.prompt_rewrite.cli:make",
@@ -197,7 +197,7 @@ COMMANDS: dict[str, Command] = {
         },
     ),
     "film": Command(
-        "a sentence or a scene file becomes a film with sound",
+        "generate a film with audio from a prompt or a scene file",
         request="apps.film.request:FilmRequest",
         make="apps.film.run:make",
         remake="apps.film.rerun",
@@ -205,21 +205,17 @@ COMMANDS: dict[str, Command] = {
         keeps_parts=True,
         tab="ui.page.tabs.film",
     ),
-    "sweep": Command("every combination of lists of settings, and a table", "apps.sweep.cli:main"),
+    "sweep": Command("generate every combination of lists of settings, with a table", "apps.sweep.cli:main"),
     "train": Command("train a recipe: kinora train RECIPE key=value ...", "apps.commands:train"),
-    "data": Command("what training would use of a folder of clips", "apps.commands:data"),
-    "models": Command(
-        "weights on this machine: list, get, convert, check", "foundation.checkpoints.cli:main"
-    ),
-    "lora": Command(
-        "LoRA files: show one, write it in another layout", "foundation.checkpoints.lora.cli:main"
-    ),
-    "evaluate": Command("measure a model with the toybox's judges", "apps.commands:evaluate"),
-    "rerun": Command("make a clip again from its receipt, compare every pixel", "apps.commands:rerun"),
-    "serve": Command("jobs over HTTP: submit, watch, fetch; the rewriter as a chat model", "ui.server:main"),
-    "ui": Command("the same in a browser: a tab for each app, the queue, the gallery", "ui.app:main"),
-    "show": Command("print the receipt in a clip", "shared.receipts.cli:show"),
-    "verify": Command("find out whether a clip is as it was written", "shared.receipts.cli:verify"),
+    "data": Command("inspect and prepare a folder of clips for training", "apps.commands:data"),
+    "models": Command("list, download, convert and check weights", "foundation.checkpoints.cli:main"),
+    "lora": Command("show and convert LoRA files", "foundation.checkpoints.lora.cli:main"),
+    "evaluate": Command("evaluate a model", "apps.commands:evaluate"),
+    "rerun": Command("generate a result again from its receipt and compare it", "apps.commands:rerun"),
+    "serve": Command("run jobs over HTTP", "ui.server:main"),
+    "ui": Command("serve the web page", "ui.app:main"),
+    "show": Command("print the receipt of a file", "shared.receipts.cli:show"),
+    "verify": Command("check that a file is unchanged", "shared.receipts.cli:verify"),
 }
 
 

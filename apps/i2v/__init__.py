@@ -1,4 +1,4 @@
-"""Image-to-video: given pictures, and a prompt, become a clip that shows them where they belong."""
+"""Image-to-video: generate a clip that contains given images at given frames."""
 
 from shared.imports import lazily
 

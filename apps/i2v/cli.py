@@ -1,4 +1,4 @@
-"""`kinora i2v`: pictures and a sentence become a clip."""
+"""`kinora i2v`: generate video from images and a prompt."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def main(argv: list[str]) -> None:
     Raises:
         KinoraError: A flag, a picture, the model or the place for the result is refused.
     """
-    make(from_argv(ImageToVideoRequest, argv, "kinora i2v", "Pictures and a sentence become a clip."))
+    make(from_argv(ImageToVideoRequest, argv, "kinora i2v", "Generate video from images and a prompt."))
 
 
 def make(

@@ -39,7 +39,7 @@ STABILITY = 0.001
 
 
 class ImageToVideoPipeline(VideoPipeline):
-    """Pictures at given frames, and a prompt, become a clip."""
+    """Generate a clip from images at given frames and a prompt."""
 
     diffusers_class = "HunyuanVideoImageToVideoPipeline"
     app = "i2v"

@@ -16,7 +16,7 @@ from shared.errors import InputError
 
 @dataclass(frozen=True)
 class ImageToVideoRequest(TextToVideoRequest):
-    """One run of `kinora i2v`: pictures and a sentence become a clip.
+    """One run of `kinora i2v`.
 
     Raises:
         InputError: A value out of bounds, or two settings that contradict each other.

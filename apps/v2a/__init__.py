@@ -1,4 +1,4 @@
-"""Video-to-audio: a clip is given a sound that fits what happens in it."""
+"""Video-to-audio: generate audio that matches a video."""
 
 from shared.imports import lazily
 

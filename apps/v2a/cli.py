@@ -1,4 +1,4 @@
-"""`kinora v2a`: a clip is given a sound."""
+"""`kinora v2a`: generate audio for a video, or from a prompt."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ KNOWS = (
 )
 """What the starter's sounds are of."""
 
-DESCRIPTION = "A clip is given a sound; a sentence alone becomes one."
+DESCRIPTION = "Generate audio for a video, or from a prompt."
 
 
 def main(argv: list[str]) -> None:

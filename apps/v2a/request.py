@@ -20,7 +20,7 @@ QUIETEST, LOUDEST = -60.0, 0.0
 
 @dataclass(frozen=True)
 class VideoToAudioRequest:
-    """One run of `kinora v2a`: a clip is given a sound, or a sentence alone becomes one.
+    """One run of `kinora v2a`.
 
     Fields left at None are decided by the model folder, the rest is checked on construction.
 
@@ -28,7 +28,7 @@ class VideoToAudioRequest:
         InputError: A value out of bounds, or two settings that contradict each other.
     """
 
-    video: Path | None = setting(None, "the clip that is given a sound", metavar="CLIP", local=True)
+    video: Path | None = setting(None, "the video to generate audio for", metavar="CLIP", local=True)
     prompt: str = setting("", "what is heard; a clip may go without")
     negative_prompt: str = setting("", "what shall not be heard; works through cfg")
     music: bool = setting(True, "music may be heard; --no-music asks for none")

@@ -1,4 +1,4 @@
-"""`kinora t2v`: a sentence becomes a clip."""
+"""`kinora t2v`: generate video from a prompt."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def main(argv: list[str]) -> None:
     Raises:
         KinoraError: A flag, the model or the place for the result is refused.
     """
-    make(from_argv(TextToVideoRequest, argv, "kinora t2v", "A sentence becomes a clip."))
+    make(from_argv(TextToVideoRequest, argv, "kinora t2v", "Generate video from a prompt."))
 
 
 def as_given(prompts: list[str]) -> list[tuple[str, dict[str, Any]]]:

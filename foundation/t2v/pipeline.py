@@ -15,7 +15,7 @@ from shared.results import Clip
 
 
 class TextToVideoPipeline(VideoPipeline):
-    """A prompt becomes a clip."""
+    """Generate a clip from a prompt."""
 
     def check_fit(self) -> None:
         """Refuse parts that do not belong together, and a transformer that wants more than text.

@@ -126,7 +126,7 @@ class VideoSettings(RuntimeSettings):
 
 @dataclass(frozen=True)
 class TextToVideoRequest(VideoSettings):
-    """One run of `kinora t2v`: a sentence becomes a clip.
+    """One run of `kinora t2v`.
 
     Raises:
         InputError: A value out of bounds, or two settings that contradict each other.

@@ -1,4 +1,4 @@
-"""The image-to-video pipeline: pictures and a prompt become a clip."""
+"""The image-to-video pipeline: images and a prompt to a clip."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Film: words become a clip with a sound, in one shot or as a scene file says."""
+"""The Film tab."""
 
 from ui.page.tabs.tab import Tab
 

@@ -1,4 +1,4 @@
-"""Image: pictures and a sentence become a clip."""
+"""The Image tab."""
 
 from ui.page.tabs.tab import Tab
 

@@ -1,4 +1,4 @@
-"""Rewrite: a prompt becomes one that the model understands."""
+"""The Rewrite tab."""
 
 from ui.page.tabs.tab import Tab
 

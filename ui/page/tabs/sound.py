@@ -1,4 +1,4 @@
-"""Sound: a clip is given a sound; a sentence alone becomes one."""
+"""The Sound tab."""
 
 from ui.page.tabs.tab import Tab
 

@@ -1,4 +1,4 @@
-"""Text: a sentence becomes a clip."""
+"""The Text tab."""
 
 from ui.page.tabs.tab import Tab
 
