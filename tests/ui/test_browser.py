@@ -162,7 +162,7 @@ def test_stop_keeps_a_preview(page, server):
     page.locator(".stage.running img").wait_for()
     page.locator(".stage").get_by_role("button", name="Stop").click()
     page.locator(".stage.cancelled img").wait_for()
-    assert page.evaluate("document.querySelector('.stage img').naturalWidth > 0")
+    page.wait_for_function("document.querySelector('.stage img').naturalWidth > 0")
     assert "stopped after step" in page.locator(".stage .line").first.inner_text()
 
 
@@ -265,10 +265,9 @@ def test_gallery_filters_makes_again_and_deletes(page, server):
     assert not sounds & shown(cards)
 
     cards.first.locator(".pick").click()
-    page.locator(".picked [data-act=rerun]").wait_for()
-    press = "(acts) => acts.forEach((act) => document.querySelector(`.picked [data-act=${act}]`).click())"
-    page.evaluate(press, ["rerun", "remove"])  # the second press comes while the first is under way
+    page.locator(".picked").get_by_role("button", name="Make it again").click()
     until(lambda: len(jobs(server)) == 2)
+    page.locator(".picked").get_by_role("button", name="Delete").click()  # before the first press is answered
     until(lambda: page.locator(".picked").count() == 0)
     until(lambda: made.count() == 0)
     assert not (server.out / name).exists()
