@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import errno
 import io
+import itertools
 import json
 import logging
 import os
@@ -196,6 +197,39 @@ def test_a_file_with_a_second_name_is_not_served(server):
     for name in (kept, "uploads/secret.png"):
         answer = server.client.get(f"/api/files/{name}")
         assert answer.status_code == 404 and "another name" in answer.json()["error"]
+
+
+def test_a_preview_is_whole_while_its_job_replaces_it(queue, files):
+    from fastapi.testclient import TestClient
+
+    from ui.api import create_app
+
+    job = queue.submit("fake", {"seed": 1})
+    path = queue.folder(job.id) / "preview.webp"
+    path.parent.mkdir(parents=True)
+    pictures = [b"s" * 100, b"l" * 100_000]
+    done = threading.Event()
+
+    def replace():
+        for picture in itertools.cycle(pictures):
+            path.with_suffix(".part").write_bytes(picture)
+            path.with_suffix(".part").replace(path)
+            time.sleep(0.001)
+            if done.is_set():
+                return
+
+    path.write_bytes(pictures[0])
+    thread = threading.Thread(target=replace)
+    thread.start()
+    try:
+        with TestClient(create_app(queue, files, None, True, 1000), base_url="http://127.0.0.1") as client:
+            for _ in range(100):
+                answer = client.get(f"/api/jobs/{job.id}/preview")
+                assert answer.content in pictures
+                assert int(answer.headers["content-length"]) == len(answer.content)
+    finally:
+        done.set()
+        thread.join()
 
 
 def test_the_head_of_a_file_is_answered(server):

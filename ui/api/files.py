@@ -85,13 +85,14 @@ def router(queue: Queue, files: Files) -> APIRouter:
         path = moving_preview(files.path(name), files.private / PREVIEWS)
         return FileResponse(path, media_type="image/webp", headers={**_HEADERS, "cache-control": "no-cache"})
 
-    @routes.get("/api/jobs/{id}/preview", response_class=FileResponse)
+    @routes.get("/api/jobs/{id}/preview", response_class=Response)
     def show_preview(id: str) -> Response:
         """An animated WebP of what a job is making, from its third step on, or was when it stopped."""
         path = queue.preview(queue.get(id).id)
         if path is None:
             raise FileNotThereError(f"job {id} has no preview: they come from the third step on")
-        return FileResponse(path, media_type="image/webp", headers={**_HEADERS, "cache-control": "no-store"})
+        picture = path.read_bytes()  # at once: the job may replace it at any time with one of another length
+        return Response(picture, media_type="image/webp", headers={**_HEADERS, "cache-control": "no-store"})
 
     return routes
 
