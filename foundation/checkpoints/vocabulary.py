@@ -32,7 +32,7 @@ def unknown_words(folder: Path, prompt: str) -> list[str]:
     file = folder / VOCABULARY_FILE
     if not file.is_file():
         return []
-    known = set(file.read_text(encoding="utf-8").split())
+    known = set(file.read_text(encoding="utf-8", errors="replace").split())
     return [word for word in words_of(prompt) if len(word) > 2 and word not in known]
 
 

@@ -52,3 +52,8 @@ def test_a_model_that_was_trained_further_is_not_judged_by_its_base(tmp_path):
 
 def test_a_model_without_a_vocabulary_knows_everything(tmp_path):
     assert unknown_words(tmp_path, "a cat") == []
+
+
+def test_a_damaged_vocabulary_refuses_no_prompt(tmp_path):
+    (tmp_path / "vocabulary.txt").write_bytes(b"red\ncircle\n\xff\xfe\n")
+    assert unknown_words(tmp_path, "a red cat") == ["cat"]
