@@ -1,4 +1,4 @@
-"""LoRA adapters in a transformer: added for training, saved, and loaded to run, through peft."""
+"""LoRAs in a transformer: matched to its layers, added for training, saved, and loaded to run, through peft."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""LoRA files of every layout: read, and written in diffusers' layout."""
+"""LoRA files of every layout: keys read as layers and factors, and written in diffusers' layout."""
 
 from __future__ import annotations
 
